@@ -1,0 +1,1 @@
+//! Postfix access tables; welcome and block lists.

@@ -1,0 +1,1 @@
+//! The classifier: tokens, combining, learning, expiry, import.

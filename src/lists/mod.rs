@@ -1,0 +1,1 @@
+//! DNS lists by address, domain, link and digest; their health.

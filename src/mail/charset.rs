@@ -1,0 +1,1 @@
+//! Octets of a declared charset to text, by SpamAssassin's order of guesses.

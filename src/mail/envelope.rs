@@ -1,0 +1,43 @@
+//! The live side of an arrival: client and envelope as the mail server told them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// The SMTP client, from CONNECT, HELO and macros.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Client {
+    /// `None` for local submission (non_smtpd_milters).
+    pub ip: Option<IpAddr>,
+    /// The name the mail server verified, empty where unknown.
+    pub name: String,
+    /// The PTR name, verified or not (`{client_ptr}`).
+    pub ptr: String,
+    pub port: u16,
+    pub helo: String,
+    /// The login, empty where not authenticated (`{auth_authen}`).
+    pub login: String,
+    /// `{tls_version}`, empty without TLS.
+    pub tls_version: String,
+}
+
+/// What MAIL and RCPT said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// Without angle brackets; empty for the null sender.
+    pub mail_from: String,
+    pub recipients: Vec<String>,
+    /// The mail server's queue id (`i`), empty where not known yet.
+    pub queue_id: String,
+    /// The mail server's own name (`j`).
+    pub server: String,
+    /// Further macros by name, without braces.
+    pub macros: BTreeMap<String, String>,
+}
+
+/// Whether client and envelope are live or are to be read from the fields (Received, Return-Path) as SpamAssassin does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    Live(Box<(Client, Envelope)>),
+    #[default]
+    FromFields,
+}

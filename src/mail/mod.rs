@@ -1,0 +1,33 @@
+//! What came in: the message as bytes, split once, and its lazy views.
+//!
+//! `Mail` is the message split into fields and MIME parts by our own iterative code: SpamAssassin's view, byte-exact
+//! offsets and hostile nesting ask for it. mail-parser reads dates and serves as one of the readings that attachment
+//! checks compare. `Reading` is the message as SpamAssassin's rules see it.
+
+pub mod charset;
+pub mod decode;
+pub mod defect;
+pub mod domains;
+pub mod envelope;
+pub mod fields;
+pub mod headers;
+pub mod html;
+pub mod links;
+pub mod message;
+pub mod options;
+pub mod reading;
+pub mod received;
+pub mod text;
+pub mod tree;
+
+pub use defect::Defect;
+pub use envelope::{Arrival, Client, Envelope};
+pub use fields::Field;
+pub use headers::HeaderQuery;
+pub use html::HtmlFacts;
+pub use links::Link;
+pub use message::Mail;
+pub use options::ViewOptions;
+pub use reading::Reading;
+pub use received::{Relay, Relays};
+pub use tree::{Part, PartId};

@@ -1,0 +1,50 @@
+//! View options that stand in rule files (`trusted_networks`, `util_rb_*`, scan sizes); `rules` fills them in, `mail`
+//! knows none of the rule language.
+
+use super::domains::DomainTables;
+use crate::base::NetSet;
+use crate::pattern::Pattern;
+use std::sync::Arc;
+
+#[derive(Clone, Debug)]
+pub struct ViewOptions {
+    pub trusted: NetSet,
+    pub internal: NetSet,
+    pub msa: NetSet,
+    /// `trusted_networks` or `internal_networks` stands in some file (127/8 and ::1 alone do not count).
+    pub networks_configured: bool,
+    /// `util_rb_tld`, `util_rb_2tld`, `util_rb_3tld`.
+    pub domains: Arc<DomainTables>,
+    /// `redirector_pattern`, in order.
+    pub redirectors: Vec<Pattern>,
+    /// Characters of one part that body rules see.
+    pub body_part_scan_size: usize,
+    /// Octets of one part that rawbody rules see.
+    pub rawbody_part_scan_size: usize,
+    pub normalize_charset: bool,
+    pub parse_dkim_uris: bool,
+    pub envelope_sender_header: Option<String>,
+    pub originating_ip_headers: Vec<String>,
+    /// Lower-cased names of the site's own servers, where `fetchmail`-style guesses need them.
+    pub always_trust_envelope_sender: bool,
+}
+
+impl Default for ViewOptions {
+    fn default() -> Self {
+        ViewOptions {
+            trusted: NetSet::default(),
+            internal: NetSet::default(),
+            msa: NetSet::default(),
+            networks_configured: false,
+            domains: Arc::default(),
+            redirectors: Vec::new(),
+            body_part_scan_size: 50_000,
+            rawbody_part_scan_size: 500_000,
+            normalize_charset: true,
+            parse_dkim_uris: true,
+            envelope_sender_header: None,
+            originating_ip_headers: Vec::new(),
+            always_trust_envelope_sender: false,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Rendered and raw text assembled for `body` and `rawbody` rules: paragraphs, chunks, scan sizes.

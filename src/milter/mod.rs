@@ -1,0 +1,1 @@
+//! The milter door: sessions, macros, replies, byte-exact header edits.

@@ -1,0 +1,1 @@
+//! Greylisting, rate limits, account habits: memory at the door.

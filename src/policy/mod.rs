@@ -1,0 +1,1 @@
+//! Findings and recipients to verdict.

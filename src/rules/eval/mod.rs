@@ -1,0 +1,1 @@
+//! `eval:` functions by family, one table.

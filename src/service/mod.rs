@@ -1,0 +1,1 @@
+//! Configuration put together, engine built, reloaded and swapped; signals.

@@ -1,0 +1,1 @@
+//! One store in facets: tokens, greylist, counters, history.

@@ -1,0 +1,1 @@
+//! Bytes of containers to types, entries, text and links, within limits.

@@ -1,0 +1,1 @@
+//! The antivirus daemon's socket.
