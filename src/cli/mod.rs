@@ -1,9 +1,46 @@
-//! Subcommands, one file each.
+//! Subcommands, one file each: a file with its `Args` and `run`, and one row in `Command`.
 
+pub mod check;
+pub mod rules;
+
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// Mail filter for Postfix and Sendmail: SpamAssassin's rules, authentication, Bayes, and a reason for every point.
+#[derive(Debug, Parser)]
+#[command(name = "hamgate", version, disable_help_subcommand = false, arg_required_else_help = true)]
+struct Hamgate {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lint configuration and rules: every mistake with file, line and remedy.
+    Check(check::Args),
+    /// List rules, show where one is defined and scored, or try a file of rules on messages.
+    Rules(rules::Args),
+}
+
 /// Exit status: 0 done, 1 the answer is "no" or some input failed, 2 wrong use.
-pub fn run(_args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    ExitCode::from(2)
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let parsed = match Hamgate::try_parse_from(args) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // Help and version go to standard output and succeed; wrong use goes to standard error.
+            let wrong = error.use_stderr();
+            let _ = error.print();
+            return ExitCode::from(if wrong { 2 } else { 0 });
+        }
+    };
+    match parsed.command {
+        Command::Check(args) => check::run(args),
+        Command::Rules(args) => rules::run(args),
+    }
+}
+
+/// The whole command line, for manual pages and the test that walks it.
+pub fn command() -> clap::Command {
+    Hamgate::command()
 }
