@@ -1,0 +1,105 @@
+//! What a function is given: the message, the options, the facts so far, and what was computed before on this message.
+
+use crate::facts::Facts;
+use crate::mail::{HeaderQuery, Reading};
+use crate::rules::model::EvalKind;
+use crate::rules::options::Options;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+pub struct Context<'c, 'm> {
+    pub reading: &'c Reading<'m>,
+    pub options: &'c Options,
+    pub facts: &'c Facts,
+    /// One for each message, kept from the first call to the last.
+    pub memo: &'c Memo,
+    /// The rule that calls, and its type: a `rawbody` rule hands over other text than a `body` rule.
+    pub rule: &'c str,
+    pub kind: EvalKind,
+    /// Questions to the network will be answered.
+    pub network: bool,
+    /// The classifier will be asked.
+    pub bayes: bool,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+impl<'m> Context<'_, 'm> {
+    /// The values of `Name[:modifier…]`, looked up once a message.
+    pub fn header(&self, query: &'static str) -> Arc<Header> {
+        self.header_of(query)
+    }
+
+    /// As `header`, for a name that a rule gives.
+    pub fn header_of(&self, query: &str) -> Arc<Header> {
+        if let Some(known) = self.memo.headers.borrow().get(query) {
+            return Arc::clone(known);
+        }
+        let found = Arc::new(match HeaderQuery::parse(query) {
+            Ok(parsed) => Header::new(query, self.reading.header_values(&parsed)),
+            Err(_) => Header::default(),
+        });
+        self.memo.headers.borrow_mut().insert(query.into(), Arc::clone(&found));
+        found
+    }
+
+    /// The pieces of text that the rule's type hands over.
+    pub fn text(&self) -> &[Vec<u8>] {
+        match self.kind {
+            EvalKind::Body => self.reading.body(),
+            EvalKind::RawBody => self.reading.rawbody(),
+            EvalKind::Head | EvalKind::Full | EvalKind::Rbl => &[],
+        }
+    }
+
+    /// Sets `_NAME_`, as set_tag does.
+    pub fn set_tag(&self, name: &str, value: String) {
+        self.memo.tags.borrow_mut().insert(name.to_owned(), value);
+    }
+}
+
+/// A header as Perl's `get` gives it: a list, or one string.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    pub list: Vec<Vec<u8>>,
+    scalar: Vec<u8>,
+}
+
+impl Header {
+    fn new(query: &str, list: Vec<Vec<u8>>) -> Header {
+        // PerMsgStatus, get: a query for addresses and kin gives the first value, others give all values joined.
+        let single = query == "EnvelopeFrom"
+            || query.split(':').skip(1).any(|word| matches!(word, "addr" | "name" | "host" | "domain" | "ip" | "revip"));
+        let scalar = if single {
+            let first = list.first().map_or(&[][..], Vec::as_slice);
+            first.strip_suffix(b"\n").unwrap_or(first).to_vec()
+        } else {
+            list.concat()
+        };
+        Header { list, scalar }
+    }
+
+    pub fn is_present(&self) -> bool {
+        !self.list.is_empty()
+    }
+
+    /// The value in one string; empty where absent.
+    pub fn text(&self) -> &[u8] {
+        &self.scalar
+    }
+}
+
+/// What was computed before on this message, and what functions left for the report.
+#[derive(Default)]
+pub struct Memo {
+    headers: RefCell<HashMap<Box<str>, Arc<Header>>>,
+    tags: RefCell<BTreeMap<String, String>>,
+}
+
+impl Memo {
+    /// Tags that functions set so far.
+    pub fn tags(&self) -> BTreeMap<String, String> {
+        self.tags.borrow().clone()
+    }
+}

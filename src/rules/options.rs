@@ -1,0 +1,175 @@
+//! Options of rule files as loaded: what views, `eval` functions and the engine read of them.
+
+use crate::mail::ViewOptions;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub view: ViewOptions,
+    /// Plugins that are loaded, without `Mail::SpamAssassin::Plugin::`.
+    pub plugins: HashSet<String>,
+    /// Lists of addresses or subjects by their present name: `welcomelist_from`, `blocklist_to`, `welcomelist_subject`,
+    /// `welcomelist_bounce_relays` … (`whitelist_from` and kin are other spellings of these).
+    pub lists: HashMap<String, AddressList>,
+    /// Lists whose entries name a second thing: `welcomelist_from_rcvd`, `def_welcomelist_from_dkim` …
+    pub paired_lists: HashMap<String, Vec<PairedEntry>>,
+    /// `enlist_uri_host`, `blocklist_uri_host` (BLOCK), `welcomelist_uri_host` (WELCOME): list name, then host, then
+    /// whether it is listed (`!host` is not).
+    pub uri_hosts: BTreeMap<String, HashMap<String, bool>>,
+    pub freemail: Freemail,
+    /// `adsp_override`: domain (with a leading `*.` where given) to practice, one of `N U A D 1 2 3`.
+    pub adsp_override: HashMap<String, char>,
+    /// Every other setting by its present name; the last line wins.
+    pub settings: HashMap<String, String>,
+}
+
+impl Options {
+    pub fn text<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
+        self.settings.get(name).map_or(default, String::as_str)
+    }
+
+    /// A setting that SpamAssassin reads as a number or a switch.
+    pub fn number(&self, name: &str, default: f64) -> f64 {
+        self.settings.get(name).and_then(|text| text.trim().parse().ok()).unwrap_or(default)
+    }
+
+    pub fn is_on(&self, name: &str, default: bool) -> bool {
+        self.number(name, f64::from(u8::from(default))) != 0.0
+    }
+}
+
+/// Globs over lower-case text: `*` stands for any run, `?` for one octet; all else is literal
+/// (Mail::SpamAssassin::Conf, welcomelist_from).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressList {
+    plain: HashSet<String>,
+    globs: Vec<String>,
+}
+
+impl AddressList {
+    pub fn is_empty(&self) -> bool {
+        self.plain.is_empty() && self.globs.is_empty()
+    }
+
+    pub fn add(&mut self, entry: &str) {
+        let entry = entry.to_ascii_lowercase();
+        if entry.contains(['*', '?']) {
+            if !self.globs.contains(&entry) {
+                self.globs.push(entry);
+            }
+        } else {
+            self.plain.insert(entry);
+        }
+    }
+
+    pub fn remove(&mut self, entry: &str) {
+        let entry = entry.to_ascii_lowercase();
+        self.plain.remove(&entry);
+        self.globs.retain(|glob| *glob != entry);
+    }
+
+    pub fn clear(&mut self) {
+        self.plain.clear();
+        self.globs.clear();
+    }
+
+    /// Whether some entry covers the text, without regard to ASCII case.
+    pub fn covers(&self, text: &str) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let text = text.to_ascii_lowercase();
+        // SpamAssassin ends its patterns with `$`, which lets one final line feed pass.
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        self.plain.contains(line) || self.globs.iter().any(|glob| glob_covers(glob.as_bytes(), line.as_bytes()))
+    }
+}
+
+/// Whether a glob covers the whole text; time is bounded by the product of the lengths.
+pub fn glob_covers(glob: &[u8], text: &[u8]) -> bool {
+    let (mut g, mut t) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    loop {
+        match (glob.get(g), text.get(t)) {
+            (Some(b'*'), _) => {
+                retry = Some((g + 1, t));
+                g += 1;
+                continue;
+            }
+            // `.` in Perl does not match a line feed, nor does `.*` run over one.
+            (Some(b'?'), Some(&octet)) if octet != b'\n' => {}
+            (Some(&wanted), Some(&octet)) if wanted != b'?' && wanted == octet => {}
+            (None, None) => return true,
+            _ => match retry {
+                Some((after, at)) if text.get(at).is_some_and(|&octet| octet != b'\n') => {
+                    retry = Some((after, at + 1));
+                    g = after;
+                    t = at + 1;
+                    continue;
+                }
+                _ => return false,
+            },
+        }
+        g += 1;
+        t += 1;
+    }
+}
+
+/// An address with what must come with it: the relay's name or `[network]`, or the signing domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PairedEntry {
+    /// A glob, lower case.
+    pub address: String,
+    /// In the order given; an empty one (DKIM) means the domain of the address itself.
+    pub partners: Vec<String>,
+}
+
+impl PairedEntry {
+    pub fn covers(&self, address: &str) -> bool {
+        let address = address.to_ascii_lowercase();
+        glob_covers(self.address.as_bytes(), address.strip_suffix('\n').unwrap_or(&address).as_bytes())
+    }
+}
+
+/// `freemail_domains` and `freemail_welcomelist`, lower case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Freemail {
+    pub domains: HashSet<String>,
+    /// Domains with `*` (a run within one label) or `?`.
+    pub wildcards: Vec<String>,
+    /// Addresses and domains that are no freemail.
+    pub welcome: HashSet<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_addresses_takes_globs_in_any_case() {
+        let mut list = AddressList::default();
+        for entry in ["*@Example.com", "friend?@example.org", "one@example.net"] {
+            list.add(entry);
+        }
+        for (address, inside) in [
+            ("A@EXAMPLE.COM", true),
+            ("a@example.com.invalid", false),
+            ("friend1@example.org", true),
+            ("friend@example.org", false),
+            ("one@example.net", true),
+            ("one@example.net\n", true),
+            ("x one@example.net", false),
+        ] {
+            assert_eq!(list.covers(address), inside, "{address}");
+        }
+        list.remove("*@example.COM");
+        assert!(!list.covers("a@example.com"));
+    }
+
+    #[test]
+    fn many_stars_stay_cheap() {
+        let glob = "*a".repeat(200);
+        assert!(!glob_covers(glob.as_bytes(), "a".repeat(190).as_bytes()));
+        assert!(glob_covers(glob.as_bytes(), "ba".repeat(200).as_bytes()));
+    }
+}
