@@ -1,0 +1,51 @@
+//! What eval functions ask of an HTML part: counts, ratios, texts, elements, links.
+
+use super::Text;
+use crate::mail::links::LinkKind;
+use std::collections::HashMap;
+
+/// Facts by the names that `html_test`, `html_range` and kin ask for.
+#[derive(Clone, Debug, Default)]
+pub struct HtmlFacts {
+    /// Numbers and flags (`length`, `image_area`, `font_low_contrast` …); a missing name is not defined.
+    pub numbers: HashMap<&'static str, f64>,
+    /// Elements seen, with how many are still open.
+    pub inside: HashMap<String, i64>,
+    /// `comment`, `script`, `title`, `anchor`: the texts in order.
+    pub comments: Vec<Text>,
+    pub scripts: Vec<Text>,
+    pub titles: Vec<Text>,
+    pub anchors: Vec<Text>,
+    pub links: Vec<HtmlLink>,
+    /// A link was longer than 8,192 characters and was cut.
+    pub uri_truncated: bool,
+}
+
+/// A fact by its name.
+#[derive(Clone, Copy, Debug)]
+pub enum Fact<'a> {
+    Number(f64),
+    Texts(&'a [Text]),
+}
+
+impl HtmlFacts {
+    /// The fact of that name, where it is defined.
+    pub fn get(&self, name: &str) -> Option<Fact<'_>> {
+        match name {
+            "comment" => Some(Fact::Texts(&self.comments)),
+            "script" => Some(Fact::Texts(&self.scripts)),
+            "title" => Some(Fact::Texts(&self.titles)),
+            "anchor" => Some(Fact::Texts(&self.anchors)),
+            _ => self.numbers.get(name).map(|n| Fact::Number(*n)),
+        }
+    }
+}
+
+/// A link of an HTML part, resolved against its base.
+#[derive(Clone, Debug, Default)]
+pub struct HtmlLink {
+    pub target: Text,
+    pub kinds: Vec<LinkKind>,
+    /// What stands between `<a>` and `</a>`, one for each use.
+    pub anchors: Vec<Text>,
+}
