@@ -1,0 +1,54 @@
+//! Names are checked before they are asked: labels of 1 to 63 octets, 253 in all (RFC 1035 §2.3.4).
+
+/// Octets of a whole name in text form.
+pub const LONGEST_NAME: usize = 253;
+const LONGEST_LABEL: usize = 63;
+
+/// Lower case, without the final dot; `None` where the name cannot stand in a packet.
+///
+/// NUL and backslash are refused: a text form that contains them means different names to different readers.
+pub fn checked(name: &str) -> Option<String> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let fits = !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && !name.bytes().any(|b| b == 0 || b == b'\\')
+        && name.split('.').all(|label| (1..=LONGEST_LABEL).contains(&label.len()));
+    fits.then(|| name.to_ascii_lowercase())
+}
+
+/// Text of a name that came in a packet, lower case. Octets that are neither printable ASCII nor unambiguous are written
+/// `\DDD`, so that such a name can be shown but never asked again.
+pub fn text<'a>(labels: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut out = String::new();
+    for label in labels {
+        if !out.is_empty() {
+            out.push('.');
+        }
+        for &octet in label {
+            match octet {
+                b'.' | b'\\' => out.push_str(&format!("\\{octet:03}")),
+                _ if octet.is_ascii_graphic() => out.push(char::from(octet.to_ascii_lowercase())),
+                _ => out.push_str(&format!("\\{octet:03}")),
+            }
+        }
+    }
+    out
+}
+
+/// The name under which an address is asked for in the reverse tree.
+pub fn reverse(ip: std::net::IpAddr) -> String {
+    match ip {
+        std::net::IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        std::net::IpAddr::V6(v6) => {
+            let mut out = String::with_capacity(72);
+            for octet in v6.octets().iter().rev() {
+                out.push_str(&format!("{:x}.{:x}.", octet & 15, octet >> 4));
+            }
+            out.push_str("ip6.arpa");
+            out
+        }
+    }
+}
