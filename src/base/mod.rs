@@ -4,9 +4,10 @@ pub mod clock;
 pub mod complaint;
 pub mod limits;
 pub mod networks;
+pub mod settings;
 pub mod units;
 
 pub use clock::Clock;
 pub use complaint::{Complaint, Place, Severity};
 pub use networks::NetSet;
-pub use units::ByteCount;
+pub use units::{ByteCount, Span};

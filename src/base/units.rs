@@ -42,6 +42,16 @@ impl<'de> Deserialize<'de> for ByteCount {
     }
 }
 
+/// A length of time, written with a unit: ms, s, min, h, days, weeks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        duration(d).map(Span)
+    }
+}
+
 /// Reads `"300 ms"`, `"5 s"`, `"5 min"`, `"2 h"`, `"2 days"`, `"1 week"`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text).ok_or_else(|| duration_remedy(text))?;
