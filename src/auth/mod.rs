@@ -1,1 +1,4 @@
-//! SPF, DKIM, DMARC, ARC: who really sent it; DKIM signatures on what leaves.
+//! Who really sent it: SPF, DKIM, DMARC, ARC, and the signing of our own mail.
+
+pub mod domain;
+pub mod spf;

@@ -1,6 +1,8 @@
 //! Subcommands, one file each: a file with its `Args` and `run`, and one row in `Command`.
 
+pub mod auth;
 pub mod check;
+mod dns;
 pub mod rules;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -17,6 +19,8 @@ struct Hamgate {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// What SPF, DKIM, DMARC and ARC say of a client, a message or a domain.
+    Auth(auth::Args),
     /// Lint configuration and rules: every mistake with file, line and remedy.
     Check(check::Args),
     /// List rules, show where one is defined and scored, or try a file of rules on messages.
@@ -35,6 +39,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match parsed.command {
+        Command::Auth(args) => auth::run(args),
         Command::Check(args) => check::run(args),
         Command::Rules(args) => rules::run(args),
     }

@@ -16,23 +16,22 @@ pub fn checked(name: &str) -> Option<String> {
     fits.then(|| name.to_ascii_lowercase())
 }
 
-/// Text of a name that came in a packet, lower case. Octets that are neither printable ASCII nor unambiguous are written
+/// Text of a name that came in a packet, lower case. Dots inside a label, backslashes and control characters are written
 /// `\DDD`, so that such a name can be shown but never asked again.
 pub fn text<'a>(labels: impl Iterator<Item = &'a [u8]>) -> String {
-    let mut out = String::new();
+    let mut out = Vec::new();
     for label in labels {
         if !out.is_empty() {
-            out.push('.');
+            out.push(b'.');
         }
         for &octet in label {
             match octet {
-                b'.' | b'\\' => out.push_str(&format!("\\{octet:03}")),
-                _ if octet.is_ascii_graphic() => out.push(char::from(octet.to_ascii_lowercase())),
-                _ => out.push_str(&format!("\\{octet:03}")),
+                b'.' | b'\\' | ..0x20 | 0x7f => out.extend_from_slice(format!("\\{octet:03}").as_bytes()),
+                _ => out.push(octet.to_ascii_lowercase()),
             }
         }
     }
-    out
+    String::from_utf8(out).unwrap_or_else(|odd| String::from_utf8_lossy(odd.as_bytes()).into_owned())
 }
 
 /// The name under which an address is asked for in the reverse tree.
