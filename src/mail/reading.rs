@@ -1,6 +1,6 @@
 //! The message as rules see it: pure, lazy views, each made at most once.
 
-use super::{Arrival, HeaderQuery, HtmlFacts, Link, Mail, Relays, ViewOptions};
+use super::{Arrival, HeaderQuery, HtmlFacts, Link, Mail, PartId, Relays, ViewOptions};
 
 pub struct Reading<'m> {
     pub mail: &'m Mail,
@@ -20,6 +20,12 @@ impl<'m> Reading<'m> {
 
     /// The values one by one (`get` in list context).
     pub fn header_values(&self, _query: &HeaderQuery) -> Vec<Vec<u8>> {
+        todo!()
+    }
+
+    /// The value of a part's last field of that name, as `mimeheader` rules match it (cooked, `:raw`, or `ALL`); part 0 is
+    /// the message itself. `None`: absent.
+    pub fn part_header(&self, _part: PartId, _query: &HeaderQuery) -> Option<Vec<u8>> {
         todo!()
     }
 

@@ -34,4 +34,37 @@ impl Pattern {
     pub fn captures(&self, _subject: &[u8]) -> Option<Vec<Option<Range<usize>>>> {
         todo!()
     }
+
+    /// All matches from the start as Perl's `while (/…/g)` finds them: after an empty match the next one at the same
+    /// place must not be empty. Ends with the first `Miss` or `OverBudget`.
+    pub fn find_iter<'a>(&'a self, _subject: &'a [u8]) -> impl Iterator<Item = Found> + 'a {
+        std::iter::empty()
+    }
+
+    /// All matches as `find_iter` finds them, each with the spans of all groups.
+    pub fn captures_iter<'a>(&'a self, _subject: &'a [u8]) -> impl Iterator<Item = Vec<Option<Range<usize>>>> + 'a {
+        std::iter::empty()
+    }
+
+    /// Name of each group by number; element 0, the whole match, has none. A name may stand for several groups.
+    pub fn group_names(&self) -> &[Option<std::sync::Arc<str>>] {
+        &[]
+    }
+}
+
+/// Patterns that are tried on the same texts: one pass over a text tells which of them are worth trying.
+#[derive(Debug, Default)]
+pub struct PatternSet {
+    count: u32,
+}
+
+impl PatternSet {
+    pub fn new(patterns: impl IntoIterator<Item = Pattern>) -> PatternSet {
+        PatternSet { count: patterns.into_iter().count() as u32 }
+    }
+
+    /// Adds the numbers (in the order given to `new`, ascending) of all patterns that may match the text.
+    pub fn candidates(&self, _text: &[u8], found: &mut Vec<u32>) {
+        found.extend(0..self.count);
+    }
 }
