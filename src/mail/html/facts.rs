@@ -19,6 +19,11 @@ pub struct HtmlFacts {
     pub links: Vec<HtmlLink>,
     /// A link was longer than 8,192 characters and was cut.
     pub uri_truncated: bool,
+    /// There were more links than are kept.
+    pub too_many_links: bool,
+    /// SpamAssassin's reader broke off within the document (an empty CSS `background`): text and links behind that
+    /// place are in no view.
+    pub broken_off: bool,
 }
 
 /// A fact by its name.
@@ -29,6 +34,10 @@ pub enum Fact<'a> {
 }
 
 impl HtmlFacts {
+    pub(super) fn set(&mut self, name: &'static str, value: f64) {
+        self.numbers.insert(name, value);
+    }
+
     /// The fact of that name, where it is defined.
     pub fn get(&self, name: &str) -> Option<Fact<'_>> {
         match name {

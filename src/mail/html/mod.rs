@@ -1,8 +1,19 @@
 //! HTML to text with visibility, links and facts, as SpamAssassin's parser sees it.
 
+mod colours;
+mod elements;
+mod entities;
 mod facts;
+mod renderer;
+mod style;
+mod target;
+mod tokenizer;
 
 pub use facts::{Fact, HtmlFacts, HtmlLink};
+
+use renderer::Renderer;
+use std::borrow::Cow;
+use tokenizer::Tokenizer;
 
 /// A string as Perl holds it. Where it is not `wide`, each char is below U+0100 and stands for one octet: white space
 /// and letters are ASCII's alone then, and what stays so to the end is matched as those octets, not as UTF-8.
@@ -13,6 +24,11 @@ pub struct Text {
 }
 
 impl Text {
+    fn push(&mut self, chars: &str, wide: bool) {
+        self.chars.push_str(chars);
+        self.wide |= wide;
+    }
+
     /// The octets that patterns match: UTF-8 where wide.
     pub fn octets(&self) -> Vec<u8> {
         if self.wide || self.chars.is_ascii() {
@@ -46,6 +62,74 @@ pub struct Rendered {
 }
 
 /// Renders a decoded part. `octets`: length of the part before charset decoding (for the ratio).
-pub fn render(_source: &str, _input: Input, _octets: usize) -> Rendered {
-    Rendered::default()
+pub fn render(source: &str, input: Input, octets: usize) -> Rendered {
+    let wide = input == Input::Characters;
+    let length = if source.is_ascii() { source.len() } else { source.chars().count() };
+    let mut tokenizer = Tokenizer::default();
+    let mut renderer = Renderer::new(input, source.len());
+    let mut source = prepared(source, wide);
+    let mut told = tokenizer.parse(&source, 0, &mut renderer);
+    // An unclosed <style> or <script> is closed at the end.
+    if renderer.is_inside_style() && !tokenizer.broken {
+        source.to_mut().push_str("</style>");
+        told = tokenizer.parse(&source, told, &mut renderer);
+    }
+    if renderer.is_inside_script() && !tokenizer.broken {
+        source.to_mut().push_str("</script>");
+        told = tokenizer.parse(&source, told, &mut renderer);
+    }
+    tokenizer.finish(&source, told, &mut renderer);
+    let (text, visible, invisible, mut facts) = renderer.finish(!tokenizer.broken, length);
+    measure(&mut facts, &text, octets);
+    Rendered { text, visible, invisible, facts }
+}
+
+/// Facts about the length of the rendered text.
+fn measure(facts: &mut HtmlFacts, text: &Text, octets: usize) {
+    let (mut all, mut spaces) = (0usize, 0usize);
+    for c in text.chars.chars() {
+        all += 1;
+        spaces += usize::from(if text.wide { c.is_whitespace() } else { matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{B}') });
+    }
+    facts.set("html_length", all as f64);
+    facts.set("non_space_len", (all - spaces) as f64);
+    if octets > 0 {
+        facts.set("ratio", (octets as f64 - all as f64) / octets as f64);
+    }
+}
+
+/// What SpamAssassin mends before it parses: `&nbsp;` to a space, `<br/>` to `<br>`, curly double quotes to `"`.
+fn prepared(source: &str, wide: bool) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(source);
+    let quotes: [&str; 2] = if wide { ["\u{201C}", "\u{201D}"] } else { ["\u{E2}\u{80}\u{9C}", "\u{E2}\u{80}\u{9D}"] };
+    for (found, put) in [("&nbsp;", " "), (quotes[0], "\""), (quotes[1], "\"")] {
+        if memchr::memmem::find(text.as_bytes(), found.as_bytes()).is_some() {
+            text = Cow::Owned(text.replace(found, put));
+        }
+    }
+    match without_empty_tags(&text, wide) {
+        Some(mended) => Cow::Owned(mended),
+        None => text,
+    }
+}
+
+/// `<br />` to `<br>`; attributes keep a tag as it is.
+fn without_empty_tags(text: &str, wide: bool) -> Option<String> {
+    let mut mended = String::new();
+    let mut kept = 0;
+    for at in memchr::memmem::find_iter(text.as_bytes(), b"/>") {
+        let before = text.get(kept..at)?;
+        let name = before.trim_end_matches(|c| target::is_space(c, wide));
+        let start = name.trim_end_matches(|c| renderer::is_word(c, wide));
+        if start.len() < name.len() && start.ends_with('<') {
+            mended.push_str(name);
+            mended.push('>');
+            kept = at + 2;
+        }
+    }
+    if kept == 0 {
+        return None;
+    }
+    mended.push_str(text.get(kept..)?);
+    Some(mended)
 }
