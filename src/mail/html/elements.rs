@@ -26,8 +26,6 @@ pub enum Links {
 pub enum Styling {
     /// None, and the element has no style of its own.
     None,
-    /// A style of its own that no attribute changes.
-    Plain,
     Bigger,
     Smaller,
     /// `style`.

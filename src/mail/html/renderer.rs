@@ -56,7 +56,6 @@ pub struct Renderer {
 /// Elements that the renderer asks for by name.
 struct Rows {
     a: usize,
-    img: usize,
     script: usize,
     style: usize,
     title: usize,
@@ -64,7 +63,7 @@ struct Rows {
 
 static ROWS: LazyLock<Rows> = LazyLock::new(|| {
     let at = |name| elements::find(name).map_or(usize::MAX, |(at, _)| at);
-    Rows { a: at("a"), img: at("img"), script: at("script"), style: at("style"), title: at("title") }
+    Rows { a: at("a"), script: at("script"), style: at("style"), title: at("title") }
 });
 
 /// Attribute values as asked for, decoded.

@@ -87,7 +87,7 @@ impl Styles {
         let Some(outer) = self.top().cloned() else { return Ok(()) };
         let mut style = Style { tag, ..outer.clone() };
         let touched = match styling {
-            Styling::None | Styling::Plain => false,
+            Styling::None => false,
             Styling::Bigger | Styling::Smaller => {
                 style.size += if styling == Styling::Bigger { 1.0 } else { -1.0 };
                 false
