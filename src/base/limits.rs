@@ -14,3 +14,7 @@ pub const LINKS: usize = 10_000;
 pub const ADDRESSES: usize = 10_000;
 /// DKIM signatures verified of one message.
 pub const SIGNATURES: usize = 8;
+/// Redirectors followed from one link to the next.
+pub const REDIRECTS: usize = 64;
+/// Octets of links in which redirectors are looked for, over a whole message.
+pub const REDIRECTOR_BYTES: usize = 1 << 22;

@@ -24,6 +24,13 @@ pub struct Text {
 }
 
 impl Text {
+    /// A char for each octet.
+    pub fn of_octets(octets: &[u8]) -> Text {
+        let chars =
+            if octets.is_ascii() { String::from_utf8_lossy(octets).into_owned() } else { octets.iter().copied().map(char::from).collect() };
+        Text { chars, wide: false }
+    }
+
     fn push(&mut self, chars: &str, wide: bool) {
         self.chars.push_str(chars);
         self.wide |= wide;
@@ -37,6 +44,13 @@ impl Text {
             self.chars.chars().map(|c| c as u32 as u8).collect()
         }
     }
+}
+
+/// Cuts a link to the 8,192 characters that are kept; whether it was longer.
+pub fn target_limit(uri: &mut Text) -> bool {
+    let Some((at, _)) = uri.chars.char_indices().nth(target::LONGEST).filter(|_| uri.chars.len() > target::LONGEST) else { return false };
+    uri.chars.truncate(at);
+    true
 }
 
 /// What the renderer's source is.
