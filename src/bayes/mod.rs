@@ -1,1 +1,5 @@
 //! The classifier: tokens, combining, learning, expiry, import.
+
+pub mod combine;
+pub mod evaluate;
+pub mod hash;
