@@ -3,3 +3,4 @@
 pub mod combine;
 pub mod evaluate;
 pub mod hash;
+pub mod words;
