@@ -1,0 +1,180 @@
+//! `hamgate.toml`: each room's section, put together; every mistake with its line and what to do about it.
+
+use crate::base::settings::{Mistake, Section, read, sample, unknown};
+use crate::base::{Complaint, Place, Severity};
+use std::path::{Path, PathBuf};
+use toml::de::{DeTable, DeValue};
+
+/// Where the configuration stands unless `--config` says otherwise; it may be missing.
+pub const USUAL: &str = "/etc/hamgate/hamgate.toml";
+
+crate::settings! {
+    /// Rules: SpamAssassin's language, files ending in .cf and .pre.
+    pub struct RuleSettings in "rules" {
+        /// Folders or files in place of the built-in rules.
+        pub only: Vec<PathBuf> = "[]",
+        /// Folders or files read after the built-in rules; those that are missing are passed over.
+        pub add: Vec<PathBuf> = "[\"/etc/hamgate/rules\"]",
+        /// Ask no network question at all (SpamAssassin's -L).
+        pub local: bool = "false",
+    }
+}
+
+/// The table of sections. A new room adds its line here and nowhere else.
+macro_rules! sections {
+    ($($name:ident: $settings:ty,)+) => {
+        /// The whole configuration.
+        #[derive(Clone, Debug, Default)]
+        pub struct Config {
+            $(pub $name: $settings,)+
+        }
+
+        impl Config {
+            fn set(&mut self, name: &str, table: DeTable<'_>) -> Option<Vec<Mistake>> {
+                match name {
+                    $(<$settings as Section>::NAME => {
+                        let (section, mistakes) = read::<$settings>(table);
+                        self.$name = section;
+                        Some(mistakes)
+                    })+
+                    _ => None,
+                }
+            }
+
+            const NAMES: &'static [&'static str] = &[$(<$settings as Section>::NAME),+];
+
+            /// The sample file: every setting at its default, with its manual.
+            pub fn sample() -> String {
+                let sections = [$(sample::<$settings>()),+];
+                format!(
+                    "# hamgate.toml: every setting at its default. Without this file the same holds.\n\
+                     # Durations and sizes carry their unit: \"5 min\", \"25 MB\".\n\n{}",
+                    sections.join("\n")
+                )
+            }
+        }
+    };
+}
+
+sections! {
+    milter: crate::milter::Settings,
+    rules: RuleSettings,
+    policy: crate::policy::Settings,
+    log: super::log::Settings,
+}
+
+impl Config {
+    /// Reads the operator's file; without one given, the usual one where it exists, else the defaults.
+    ///
+    /// # Errors
+    /// Every mistake, with file, line and remedy.
+    pub fn read(path: Option<&Path>) -> Result<Config, Vec<Complaint>> {
+        let (path, must_exist) = match path {
+            Some(path) => (path, true),
+            None => (Path::new(USUAL), false),
+        };
+        match std::fs::read_to_string(path) {
+            Ok(text) => Config::parse(&text, &path.display().to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => Ok(Config::default()),
+            Err(error) => Err(vec![Complaint {
+                severity: Severity::Error,
+                place: Some(Place { file: path.display().to_string().into(), line: 0 }),
+                what: format!("cannot be read ({error})"),
+                remedy: "check path and permissions, or leave --config out to use the defaults".to_owned(),
+            }]),
+        }
+    }
+
+    /// As `read`, of a text.
+    ///
+    /// # Errors
+    /// Every mistake, with file, line and remedy.
+    pub fn parse(text: &str, file: &str) -> Result<Config, Vec<Complaint>> {
+        let mut config = Config::default();
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let mut mistakes: Vec<Mistake> = errors.iter().map(syntax).collect();
+        if mistakes.is_empty() {
+            for (key, value) in document.into_inner() {
+                let at = key.span().start;
+                let name = key.into_inner();
+                match value.into_inner() {
+                    DeValue::Table(table) => match config.set(&name, table) {
+                        Some(wrong) => mistakes.extend(wrong),
+                        None => mistakes.push(unknown(at, &format!("section [{name}]"), &name, Config::NAMES.iter().copied())),
+                    },
+                    DeValue::String(_)
+                    | DeValue::Integer(_)
+                    | DeValue::Float(_)
+                    | DeValue::Boolean(_)
+                    | DeValue::Datetime(_)
+                    | DeValue::Array(_) => mistakes.push(Mistake {
+                        at,
+                        what: format!("setting \"{name}\" outside of any section"),
+                        remedy: format!("put it below one of [{}]", Config::NAMES.join("], [")),
+                    }),
+                }
+            }
+        }
+        mistakes.sort_by_key(|mistake| mistake.at);
+        if mistakes.is_empty() { Ok(config) } else { Err(mistakes.iter().map(|mistake| complaint(mistake, text, file)).collect()) }
+    }
+}
+
+fn syntax(error: &toml::de::Error) -> Mistake {
+    let what = error.message().to_owned();
+    let remedy = if what.contains("duplicate") { "keep one of the two" } else { "see the sample that comes with hamgate" };
+    Mistake { at: error.span().map_or(0, |span| span.start), what, remedy: remedy.to_owned() }
+}
+
+fn complaint(mistake: &Mistake, text: &str, file: &str) -> Complaint {
+    let before = text.as_bytes().get(..mistake.at).unwrap_or(text.as_bytes());
+    let line = u32::try_from(1 + memchr::memchr_iter(b'\n', before).count()).unwrap_or(u32::MAX);
+    Complaint {
+        severity: Severity::Error,
+        place: Some(Place { file: file.into(), line }),
+        what: mistake.what.clone(),
+        remedy: mistake.remedy.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaints(text: &str) -> Vec<String> {
+        Config::parse(text, "hamgate.toml").map(|_| ()).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_mistake_has_its_line_and_a_remedy() {
+        let text = "colour = 1\n[milter]\nlisten = [\"tcp:1\"]\nidle = \"5\"\nconections = 3\n[polisy]\n";
+        assert_eq!(
+            complaints(text),
+            vec![
+                "hamgate.toml:1: setting \"colour\" outside of any section: put it below one of [milter], [rules], [policy], [log]",
+                "hamgate.toml:3: listen in [milter]: \"tcp:1\": write inet:8891@localhost, inet6:8891@::1 or \
+                 unix:/run/hamgate/milter.sock, the last with owner=USER:GROUP and mode=660 after a comma where wanted",
+                "hamgate.toml:4: idle in [milter]: \"5\": give a number and a unit, such as \"5 min\"",
+                "hamgate.toml:5: unknown setting \"conections\" in [milter]: did you mean \"connections\"?",
+                "hamgate.toml:6: unknown section [polisy]: did you mean \"policy\"?",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_doubled_key_names_its_line() {
+        let told = complaints("[log]\nlevel = \"info\"\nlevel = \"debug\"\n");
+        assert_eq!(told.len(), 1);
+        assert!(told[0].starts_with("hamgate.toml:3: duplicate key"), "{}", told[0]);
+        assert!(complaints("[log]\n[log]\n")[0].starts_with("hamgate.toml:2: "));
+        assert!(complaints("[log\n")[0].starts_with("hamgate.toml:1: "));
+    }
+
+    #[test]
+    fn the_sample_file_can_be_read_with_all_its_lines() {
+        let sample = Config::sample();
+        Config::parse(&sample, "sample").unwrap();
+        let live: Vec<&str> = sample.lines().map(|l| l.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(l)).collect();
+        Config::parse(&live.join("\n"), "sample").unwrap();
+    }
+}
