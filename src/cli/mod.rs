@@ -3,7 +3,9 @@
 pub mod auth;
 pub mod check;
 mod dns;
+pub mod reload;
 pub mod rules;
+pub mod serve;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -21,6 +23,10 @@ struct Hamgate {
 enum Command {
     /// What SPF, DKIM, DMARC and ARC say of a client, a message or a domain.
     Auth(auth::Args),
+    /// Serve mail servers: the milter.
+    Serve(serve::Args),
+    /// Have the running daemon build anew from its files.
+    Reload(reload::Args),
     /// Lint configuration and rules: every mistake with file, line and remedy.
     Check(check::Args),
     /// List rules, show where one is defined and scored, or try a file of rules on messages.
@@ -40,6 +46,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match parsed.command {
         Command::Auth(args) => auth::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Reload(args) => reload::run(args),
         Command::Check(args) => check::run(args),
         Command::Rules(args) => rules::run(args),
     }

@@ -2,8 +2,11 @@
 
 pub mod config;
 pub mod control;
+pub mod daemon;
+pub mod judge;
 pub mod log;
 pub mod log_layer;
 pub mod state;
 
 pub use config::Config;
+pub use daemon::{Wishes, serve};
