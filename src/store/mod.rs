@@ -6,10 +6,15 @@
 mod lessons;
 mod sqlite;
 mod tokens;
+mod valkey;
+
+#[cfg(test)]
+mod contract;
 
 pub use lessons::{Effect, Label, Lesson, LessonEntry, Which};
 pub use sqlite::Sqlite;
 pub use tokens::{Count, Expired, Token, Tokens, Totals};
+pub use valkey::Valkey;
 
 use std::fmt;
 use std::path::Path;
@@ -27,7 +32,12 @@ impl fmt::Display for Trouble {
 
 impl std::error::Error for Trouble {}
 
-/// Opens the store below a state folder, or at a URL.
-pub fn open(state: &Path) -> Result<Arc<dyn Tokens>, Trouble> {
-    Ok(Arc::new(Sqlite::open(&state.join("hamgate.sqlite"))?))
+/// Opens the store: `redis://…` and its kin on a server, anything else the folder that holds the SQLite file.
+pub fn open(place: &str) -> Result<Arc<dyn Tokens>, Trouble> {
+    let is_server = ["redis://", "rediss://", "redis+unix://", "unix://", "valkey://"].iter().any(|scheme| place.starts_with(scheme));
+    if is_server {
+        Ok(Arc::new(Valkey::open(&place.replacen("valkey://", "redis://", 1))?))
+    } else {
+        Ok(Arc::new(Sqlite::open(&Path::new(place).join("hamgate.sqlite"))?))
+    }
 }
