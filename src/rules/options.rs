@@ -83,6 +83,13 @@ impl AddressList {
         let line = text.strip_suffix('\n').unwrap_or(&text);
         self.plain.contains(line) || self.globs.iter().any(|glob| glob_covers(glob.as_bytes(), line.as_bytes()))
     }
+
+    /// Whether some entry is found anywhere in the text, as `welcomelist_subject` looks for it.
+    pub fn is_within(&self, text: &str) -> bool {
+        let text = text.to_ascii_lowercase();
+        let found = |glob: &String| glob_covers(format!("*{glob}*").as_bytes(), text.as_bytes());
+        self.plain.iter().any(|plain| text.contains(plain.as_str())) || self.globs.iter().any(found)
+    }
 }
 
 /// Whether a glob covers the whole text; time is bounded by the product of the lengths.

@@ -1,10 +1,11 @@
 //! What a function is given: the message, the options, the facts so far, and what was computed before on this message.
 
+use super::{date, forged, header, relay, welcome};
 use crate::facts::Facts;
 use crate::mail::{HeaderQuery, Reading};
 use crate::rules::model::EvalKind;
 use crate::rules::options::Options;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -95,6 +96,17 @@ impl Header {
 pub struct Memo {
     headers: RefCell<HashMap<Box<str>, Arc<Header>>>,
     tags: RefCell<BTreeMap<String, String>>,
+    pub(super) times: OnceCell<date::Times>,
+    pub(super) recipients: OnceCell<header::Recipients>,
+    pub(super) gated: OnceCell<bool>,
+    pub(super) hotmail: OnceCell<forged::Hotmail>,
+    pub(super) trail: OnceCell<relay::Trail>,
+    pub(super) senders: OnceCell<Vec<String>>,
+    pub(super) all_recipients: OnceCell<Vec<String>>,
+    pub(super) welcome: OnceCell<welcome::Welcome>,
+    pub(super) default_welcome: OnceCell<welcome::Welcome>,
+    pub(super) listed_hosts: OnceCell<BTreeMap<String, String>>,
+    pub(super) freemail: OnceCell<Option<Vec<String>>>,
 }
 
 impl Memo {

@@ -4,8 +4,19 @@
 //! A function is pure. What several functions share is computed once a message and kept in `Memo`; what costs a
 //! question is read from `Facts`, and while the fact is missing the answer is `Pending`.
 
+mod addresses;
 pub mod context;
+mod date;
+mod forged;
+mod freemail;
+mod header;
+mod locales;
+mod mailbox;
 mod pending;
+mod perl;
+mod relay;
+mod vbounce;
+mod welcome;
 
 pub use context::{Context, Header, Memo};
 
@@ -88,7 +99,8 @@ const fn local(name: &'static str, plugin: &'static str, accepts: Accepts, run: 
 }
 
 /// Every family's rows.
-static FAMILIES: &[&[Row]] = &[pending::ROWS];
+static FAMILIES: &[&[Row]] =
+    &[date::ROWS, forged::ROWS, freemail::ROWS, header::ROWS, relay::ROWS, vbounce::ROWS, welcome::ROWS, pending::ROWS];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Row>> = LazyLock::new(|| rows().map(|row| (row.name, row)).collect());
 

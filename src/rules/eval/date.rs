@@ -1,0 +1,290 @@
+//! Dates of mail as SpamAssassin reads them, and how far Date and Received lie apart (HeaderEval).
+
+use super::perl::{bound, chomp, lossy, pattern};
+use super::{Accepts, Answered, Context, Row, local};
+
+pub(super) static ROWS: &[Row] = &[
+    local("check_for_shifted_date", "HeaderEval", Accepts::Head, check_for_shifted_date),
+    local("received_within_months", "HeaderEval", Accepts::Head, received_within_months),
+    local("check_outlook_message_id", "HeaderEval", Accepts::Head, check_outlook_message_id),
+];
+
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+/// Zone names that SpamAssassin knows, with their offset as `[-+]hhmm` (RFC 5322 §4.3 and common usage). All others
+/// count as UTC.
+const ZONES: &[(&str, i32)] = &[
+    ("ACDT", 1030),
+    ("ACST", 930),
+    ("ADT", -300),
+    ("AEDT", 1100),
+    ("AEST", 1000),
+    ("AKDT", -800),
+    ("AKST", -900),
+    ("AST", -400),
+    ("AWST", 800),
+    ("BRST", -200),
+    ("BRT", -300),
+    ("BST", 100),
+    ("CDT", -500),
+    ("CEST", 200),
+    ("CET", 100),
+    ("CST", -600),
+    ("EDT", -400),
+    ("EEST", 300),
+    ("EET", 200),
+    ("EST", -500),
+    ("GMT", 0),
+    ("HADT", -900),
+    ("HAST", -1000),
+    ("HKT", 800),
+    ("HST", -1000),
+    ("IDT", 300),
+    ("IST", 100),
+    ("JST", 900),
+    ("KST", 900),
+    ("MDT", -600),
+    ("MEST", 200),
+    ("MESZ", 200),
+    ("MET", 100),
+    ("MEZ", 100),
+    ("MSD", 400),
+    ("MSK", 300),
+    ("MST", -700),
+    ("NDT", -230),
+    ("NST", -330),
+    ("NZDT", 1300),
+    ("NZST", 1200),
+    ("PDT", -700),
+    ("PHT", 800),
+    ("PST", -800),
+    ("SGT", 800),
+    ("UT", 0),
+    ("UTC", 0),
+    ("WEST", 100),
+    ("WET", 0),
+];
+
+/// Seconds since 1970 of a date; `None` where no day, month and year are found (Util, parse_rfc822_date).
+pub fn parse(date: &[u8]) -> Option<i64> {
+    let mut text = Vec::with_capacity(date.len() + 2);
+    text.push(b' ');
+    text.extend_from_slice(date);
+    text.push(b' ');
+    let text = pattern!(r", *").replace_all(&text, &b" "[..]).into_owned();
+    let mut text = super::perl::squeeze(&text);
+    let (day, month, year) = take_date(&mut text)?;
+    let (hour, minute, second) = take_time(&mut text);
+    let (day, month, year) = real_date(day, month, year)?;
+    let time = days_since_1970(year, month, day) * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+    let zone = zone_of(&text);
+    let offset = i64::from((zone.abs() / 100) * 60 + zone.abs() % 100) * 60;
+    // "+0000" and "-0000" alike leave the time as it is.
+    Some(if zone < 0 { time + offset } else { (time - offset).max(0) })
+}
+
+type Day = (u64, usize, u64);
+
+fn take_date(text: &mut Vec<u8>) -> Option<Day> {
+    let forms = [
+        (pattern!(r"(?i) (\d+) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4}) "), 1, 2),
+        (pattern!(r"(?i) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +(\d+) \d+:\d+:\d+ (\d{4}) "), 2, 1),
+        (pattern!(r"(?i) (\d+) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{2,3}) "), 1, 2),
+    ];
+    for (form, day, month) in forms {
+        let Some(found) = form.captures(text) else { continue };
+        let part = |at: usize| lossy(found.get(at).map_or(&[][..], |group| group.as_bytes()));
+        let name = part(month).to_ascii_lowercase();
+        let month = MONTHS.iter().position(|known| *known == name)? + 1;
+        let day = part(day).parse().unwrap_or(u64::MAX);
+        let written = part(3);
+        let year: u64 = written.parse().unwrap_or(0);
+        // RFC 5322 §4.3: two digits below 50 are of this century, others and three digits of the last.
+        let year = match written.len() {
+            4 => year,
+            2 if year < 50 => year + 2000,
+            _ => year + 1900,
+        };
+        let whole = found.get(0)?.range();
+        text.splice(whole, [b' ']);
+        return Some((day, month, year));
+    }
+    None
+}
+
+/// Hour, minute and second; what is out of range becomes the last in range.
+fn take_time(text: &mut Vec<u8>) -> (u32, u32, u32) {
+    let Some(found) = pattern!(r" (\d?\d):(\d\d)(?::(\d\d))? ").captures(text) else { return (0, 0, 0) };
+    let part = |at: usize| found.get(at).map_or(0, |group| lossy(group.as_bytes()).parse::<u32>().unwrap_or(0));
+    let time = (part(1).min(23), part(2).min(59), part(3).min(59));
+    let whole = found.get(0).map_or(0..0, |group| group.range());
+    text.splice(whole, [b' ']);
+    time
+}
+
+/// A day after the end of its month becomes the first of the next one; years are held within 1970 to 2037.
+fn real_date(day: u64, month: usize, year: u64) -> Option<(u32, u32, i64)> {
+    let longest = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        _ => 31,
+    };
+    let (mut day, mut month, mut year) = (day, month, year);
+    if day > longest {
+        day = 1;
+        month += 1;
+        if month > 12 {
+            month = 1;
+            year += 1;
+        }
+    }
+    let year = year.clamp(1970, 2037);
+    if day == 0 {
+        return None;
+    }
+    // The 29th of a leap year that was held to 1970 does not exist there.
+    if month == 2 && day == 29 && !year.is_multiple_of(4) {
+        return None;
+    }
+    Some((u32::try_from(day).ok()?, u32::try_from(month).ok()?, i64::try_from(year).ok()?))
+}
+
+fn days_since_1970(year: i64, month: u32, day: u32) -> i64 {
+    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let era = year / 400;
+    let of_era = year - era * 400;
+    let of_year = i64::from((153 * month + 2) / 5 + day - 1);
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+/// The offset as signed `hhmm`.
+fn zone_of(text: &[u8]) -> i32 {
+    if let Some(found) = pattern!(r" ([-+]\d{4}) ").captures(text) {
+        return found.get(1).map_or(0, |group| lossy(group.as_bytes()).parse().unwrap_or(0));
+    }
+    let Some(found) = pattern!(r"\b([A-Z]{2,4}(?:-DST)?)\b").find(text) else { return 0 };
+    ZONES.iter().find(|(name, _)| name.as_bytes() == found.as_bytes()).map_or(0, |(_, offset)| *offset)
+}
+
+/// What is read once of Date and Received.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    date: Option<i64>,
+    received: Vec<i64>,
+    fetchmail: Option<i64>,
+    /// Date minus the nearest Received time; 0 where there is none.
+    difference: i64,
+}
+
+fn times<'c>(context: &'c Context<'_, '_>) -> &'c Times {
+    context.memo.times.get_or_init(|| {
+        let date = ["Resent-Date", "Date"].iter().find_map(|name| date_of(context, name));
+        let (received, fetchmail) = received_times(context);
+        let difference = date.map_or(0, |date| nearest(date, &received));
+        Times { date, received, fetchmail, difference }
+    })
+}
+
+/// The first occurrence that can be read.
+fn date_of(context: &Context<'_, '_>, name: &'static str) -> Option<i64> {
+    context.header(name).list.iter().map(|value| chomp(value)).filter(|value| !value.is_empty()).find_map(parse)
+}
+
+fn time_within(line: &[u8]) -> Option<i64> {
+    let found = pattern!(r"\s.?\d+ \S\S\S \d+ \d+:\d+:\d+ \S+").find(line)?;
+    parse(found.as_bytes())
+}
+
+/// Times of Received fields, and the latest one of fields that a local fetchmail wrote.
+fn received_times(context: &Context<'_, '_>) -> (Vec<i64>, Option<i64>) {
+    let received = context.header("Received");
+    let lines = received.text().split(|octet| *octet == b'\n');
+    let mut lines: Vec<&[u8]> = lines.filter(|line| line.iter().any(|octet| !super::perl::is_space(*octet))).collect();
+    let Some(first) = lines.first() else { return (Vec::new(), None) };
+    let mut local = Vec::new();
+    if pattern!(r"\bfrom (?:localhost\s|(?:\S+ ){1,2}\S*\b127\.0\.0\.1\b)").is_match(first)
+        || pattern!(r"qmail \d+ invoked by uid \d+").is_match(first)
+    {
+        local.push(lines.remove(0));
+    }
+    if lines.first().is_some_and(|line| pattern!(r"\bby localhost with \w+ \(fetchmail-[\d.]+").is_match(line)) {
+        local.push(lines.remove(0));
+    } else if let Some(back) = local.pop() {
+        lines.insert(0, back);
+    }
+    let now = i64::try_from(context.now).unwrap_or(i64::MAX);
+    let fetchmail = local.iter().filter_map(|line| time_within(line)).filter(|time| now >= *time).max();
+    (lines.iter().filter_map(|line| time_within(line)).collect(), fetchmail)
+}
+
+fn nearest(date: i64, received: &[i64]) -> i64 {
+    let mut differences: Vec<i64> = received.iter().map(|time| date - time).collect();
+    // The last hop without any difference stamped the date itself.
+    if differences.len() > 1 && differences.last() == Some(&0) {
+        differences.pop();
+    }
+    differences.into_iter().min_by_key(|difference| difference.abs()).unwrap_or(0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double")]
+fn check_for_shifted_date(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
+    let difference = times(context).difference as f64;
+    let above = bound(arguments, 0).is_none_or(|least| difference >= 3600.0 * least);
+    let below = bound(arguments, 1).is_none_or(|most| difference < 3600.0 * most);
+    (above && below).into()
+}
+
+/// Seconds of a mean year.
+const YEAR: f64 = 31_556_952.0;
+
+#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double")]
+fn received_within_months(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
+    let times = times(context);
+    let mut likely: Vec<i64> = times.date.into_iter().chain(times.received.first().copied()).chain(times.fetchmail).collect();
+    if let (Some(date), false) = (times.date, times.received.is_empty()) {
+        likely.push(date - times.difference);
+    }
+    likely.sort_unstable_by(|a, b| b.cmp(a));
+    let received = likely.get(likely.len().saturating_sub(1) / 2).copied().unwrap_or(0);
+    let age = context.now as f64 - received as f64;
+    let above = bound(arguments, 0).is_none_or(|months| age >= YEAR * (months / 12.0));
+    let below = bound(arguments, 1).is_none_or(|months| age < YEAR * (months / 12.0));
+    (above && below).into()
+}
+
+/// Outlook writes a clock of about 429 seconds into its Message-Id: it must agree with Date or Received.
+fn check_outlook_message_id(context: &Context<'_, '_>, _: &[String]) -> Answered {
+    let id = context.header("MESSAGEID");
+    let Some(found) = pattern!(r"^<[0-9a-f]{4}([0-9a-f]{8})\$[0-9a-f]{8}\$[0-9a-f]{8}@").captures(id.text()) else {
+        return Answered::Miss;
+    };
+    let token = found.get(1).map_or(0, |group| i64::from_str_radix(&lossy(group.as_bytes()), 16).unwrap_or(0));
+    let far = |name: &'static str| {
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "seconds since 1970 fit a double")]
+        let expected = (parse(context.header(name).text()).unwrap_or(0) as f64 * 0.002_328_306_436_538_7 + 27_111_902.832_984_9) as i64;
+        (token - expected).abs() >= 250
+    };
+    (far("Date") && far("Received")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read_as_leniently_as_spamassassin_reads_them() {
+        for (date, time) in [
+            ("Thu, 1 Jan 1970 00:00:00 +0000", Some(0)),
+            ("Fri, 02 Aug 2002 13:01:30 -0700", Some(1_028_318_490)),
+            ("Sat, 31 Feb 2004 10:00 EST", Some(1_078_153_200)),
+            ("Mon Jul  1 12:34:56 2002", Some(1_025_481_600)),
+            ("1 Jan 02 25:61:61 GMT", Some(1_009_929_599)),
+            ("1 Jan 102 00:00:00", Some(1_009_843_200)),
+            ("yesterday", None),
+            ("0 Jan 2002 00:00:00", None),
+        ] {
+            assert_eq!(parse(date.as_bytes()), time, "{date}");
+        }
+    }
+}
