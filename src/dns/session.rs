@@ -18,16 +18,16 @@ pub struct Caps {
 }
 
 /// Shared by everything that asks on behalf of one message.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Session {
     resolver: Resolver,
-    left: AtomicU32,
+    left: Arc<AtomicU32>,
     until: Instant,
 }
 
 impl Session {
     pub(super) fn new(resolver: Resolver, caps: Caps) -> Session {
-        Session { resolver, left: AtomicU32::new(caps.questions), until: Instant::now() + caps.deadline }
+        Session { resolver, left: Arc::new(AtomicU32::new(caps.questions)), until: Instant::now() + caps.deadline }
     }
 
     pub async fn look_up(&self, name: &str, kind: DnsType) -> Result<Arc<Records>, Trouble> {
@@ -38,6 +38,27 @@ impl Session {
         }
         self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).map_err(|_| Trouble::TooMany)?;
         timeout_at(self.until, self.resolver.ask(question)).await.unwrap_or(Err(Trouble::Silent))
+    }
+
+    /// Side by side; answers in the order of the questions.
+    pub async fn look_up_all(&self, questions: Vec<(String, DnsType)>) -> Vec<Result<Arc<Records>, Trouble>> {
+        if let [(name, kind)] = questions.as_slice() {
+            return vec![self.look_up(name, *kind).await];
+        }
+        let mut answers = vec![Err(Trouble::Silent); questions.len()];
+        let mut tasks = tokio::task::JoinSet::new();
+        for (index, (name, kind)) in questions.into_iter().enumerate() {
+            let session = self.clone();
+            tasks.spawn(async move { (index, session.look_up(&name, kind).await) });
+        }
+        while let Some(done) = tasks.join_next().await {
+            if let Ok((index, answer)) = done
+                && let Some(slot) = answers.get_mut(index)
+            {
+                *slot = answer;
+            }
+        }
+        answers
     }
 
     /// In the shared vocabulary. A name that cannot be asked does not exist; a cap that was hit is silence.

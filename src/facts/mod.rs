@@ -107,6 +107,8 @@ pub struct DkimSignature {
     pub partial_body: bool,
     pub result: DkimResult,
     pub reason: String,
+    /// The first eight characters of `b=`, which tell signatures of one signer apart (RFC 6008).
+    pub head: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
