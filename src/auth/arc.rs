@@ -19,7 +19,7 @@ const SEAL: &str = "ARC-Seal";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arc {
     pub result: ArcResult,
-    /// `d=` of the newest seal of a chain that passes.
+    /// `d=` of the newest seal of a chain that passes and whose newest signature covers From.
     pub sealer: Option<String>,
     pub reason: String,
 }
@@ -84,7 +84,7 @@ pub async fn verify(session: &Session, letter: &Letter<'_>, now: u64) -> Arc {
         Err(reason) => return Arc::new(ArcResult::Fail, reason),
     };
     match check(session, letter, &sets, now).await {
-        Ok(sealer) => Arc { sealer: Some(sealer), ..Arc::new(ArcResult::Pass, "") },
+        Ok(sealer) => Arc { sealer, ..Arc::new(ArcResult::Pass, "") },
         Err(reason) => Arc::new(ArcResult::Fail, reason),
     }
 }
@@ -132,7 +132,7 @@ fn instance(text: &str) -> Option<usize> {
     text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 2)
 }
 
-async fn check(session: &Session, letter: &Letter<'_>, sets: &[Set<'_, '_>], now: u64) -> Result<String, String> {
+async fn check(session: &Session, letter: &Letter<'_>, sets: &[Set<'_, '_>], now: u64) -> Result<Option<String>, String> {
     let mut seals = Vec::with_capacity(sets.len());
     for (index, set) in sets.iter().enumerate() {
         let value = set.seal.map(|field| field.value).unwrap_or_default();
@@ -147,7 +147,7 @@ async fn check(session: &Session, letter: &Letter<'_>, sets: &[Set<'_, '_>], now
         message_signature(message).map_err(|e| format!("message signature {}: {e}", index + 1))?;
     }
     let newest = sets.last().and_then(|set| set.message).ok_or("no set")?;
-    check_message(session, letter, newest, now).await?;
+    let signature = check_message(session, letter, newest, now).await?;
     let questions = seals.iter().map(|seal| (format!("{}._domainkey.{}", seal.selector, seal.domain), DnsType::Txt)).collect();
     let answers = session.look_up_all(questions).await;
     let mut hashed = Vec::new();
@@ -170,7 +170,8 @@ async fn check(session: &Session, letter: &Letter<'_>, sets: &[Set<'_, '_>], now
         hashed.truncate(mark);
         canon::field(own, Form::Relaxed, None, &mut hashed);
     }
-    seals.pop().map(|seal| seal.domain).ok_or_else(|| "no seal".to_owned())
+    // A sealer that leaves From unsigned vouches for nobody.
+    Ok(seals.pop().map(|seal| seal.domain).filter(|_| signature.covers("from")))
 }
 
 fn message_signature(value: &[u8]) -> Result<Signature, String> {
@@ -185,7 +186,7 @@ fn message_signature(value: &[u8]) -> Result<Signature, String> {
     Ok(signature)
 }
 
-async fn check_message(session: &Session, letter: &Letter<'_>, field: &HeaderField<'_>, now: u64) -> Result<(), String> {
+async fn check_message(session: &Session, letter: &Letter<'_>, field: &HeaderField<'_>, now: u64) -> Result<Signature, String> {
     let signature = message_signature(field.value)?;
     if signature.expires.is_some_and(|expires| expires < now) {
         return Err("message signature expired".to_owned());
@@ -199,5 +200,5 @@ async fn check_message(session: &Session, letter: &Letter<'_>, field: &HeaderFie
     if !key.fits(signature.algorithm) || !key.verifies(signature.algorithm, &hashed, &signature.signature) {
         return Err("message signature did not verify".to_owned());
     }
-    Ok(())
+    Ok(signature)
 }

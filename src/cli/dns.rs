@@ -23,7 +23,7 @@ impl DnsArgs {
             let started = ZoneServer::start(zone).await.map_err(|e| format!("no DNS server on loopback: {e}"))?;
             configured.name_servers = vec![started.address.to_string()];
             // A zone on loopback that means silence means it.
-            configured.timeout = std::time::Duration::from_millis(500);
+            configured.timeout = crate::base::units::Span(std::time::Duration::from_millis(500));
             configured.retries = 0;
             server = Some(started);
         } else if let Some(address) = &self.nameserver {

@@ -37,9 +37,9 @@ impl Resolver {
             inner: Arc::new(Inner {
                 servers: settings.servers()?,
                 preferred: AtomicUsize::new(0),
-                timeout: settings.timeout,
+                timeout: settings.timeout.0,
                 tries: settings.retries.saturating_add(1),
-                caps: Caps { questions: settings.questions_per_message, deadline: settings.deadline },
+                caps: Caps { questions: settings.questions_per_message, deadline: settings.deadline.0 },
                 cache: Cache::new(settings.cache_entries),
             }),
         })

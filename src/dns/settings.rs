@@ -1,39 +1,24 @@
 //! `[dns]`: whom to ask, how long to wait, how much to keep.
 
-use crate::base::units;
-use serde::Deserialize;
+use crate::base::units::Span;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// `192.0.2.1`, `192.0.2.1:5353`, `[2001:db8::1]:53`; empty: those of /etc/resolv.conf, else 127.0.0.1.
-    pub name_servers: Vec<String>,
-    /// How long one server may think before the next is asked.
-    #[serde(deserialize_with = "units::duration")]
-    pub timeout: Duration,
-    /// Further tries after the first, each at the next server.
-    pub retries: u32,
-    /// All questions of one message together.
-    #[serde(deserialize_with = "units::duration")]
-    pub deadline: Duration,
-    /// Questions that one message's authentication may ask of the network.
-    pub questions_per_message: u32,
-    /// Answers kept; the oldest go first.
-    pub cache_entries: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            name_servers: Vec::new(),
-            timeout: Duration::from_secs(2),
-            retries: 2,
-            deadline: Duration::from_secs(8),
-            questions_per_message: 60,
-            cache_entries: 20_000,
-        }
+crate::settings! {
+    /// The DNS: whom to ask, how long to wait, how much to keep.
+    pub struct Settings in "dns" {
+        /// Name servers: "192.0.2.1", "192.0.2.1:5353", "[2001:db8::1]:53"; none: those of /etc/resolv.conf, else 127.0.0.1.
+        /// A resolver of your own is best: DNS lists refuse the large public ones.
+        pub name_servers: Vec<String> = "[]",
+        /// How long one server may think before the next is asked.
+        pub timeout: Span = "\"2 s\"",
+        /// Further tries after the first, each at the next server.
+        pub retries: u32 = "2",
+        /// All questions of one message together; what has not come by then counts as no answer.
+        pub deadline: Span = "\"8 s\"",
+        /// Questions that the authentication of one message may send out.
+        pub questions_per_message: u32 = "60",
+        /// Answers kept for their time to live.
+        pub cache_entries: usize = "20000",
     }
 }
 

@@ -1,6 +1,7 @@
 //! The resolver against a real server on loopback, and against hostile ones.
 
 use super::*;
+use crate::base::units::Span;
 use crate::facts::{Answer, DnsQuestion, DnsType};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,9 +19,9 @@ const ZONE: &str = r#"{
 fn quick(server: SocketAddr) -> Settings {
     Settings {
         name_servers: vec![server.to_string()],
-        timeout: Duration::from_millis(200),
+        timeout: Span(Duration::from_millis(200)),
         retries: 0,
-        deadline: Duration::from_secs(2),
+        deadline: Span(Duration::from_secs(2)),
         ..Settings::default()
     }
 }
@@ -82,8 +83,11 @@ async fn a_message_asks_no_more_than_it_may() {
 #[tokio::test]
 async fn the_deadline_holds_for_all_questions_together() {
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let settings =
-        Settings { timeout: Duration::from_secs(30), deadline: Duration::from_millis(300), ..quick(silent.local_addr().unwrap()) };
+    let settings = Settings {
+        timeout: Span(Duration::from_secs(30)),
+        deadline: Span(Duration::from_millis(300)),
+        ..quick(silent.local_addr().unwrap())
+    };
     let session = Resolver::new(&settings).unwrap().session();
     let began = std::time::Instant::now();
     for name in ["a.example", "b.example", "c.example"] {

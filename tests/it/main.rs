@@ -1,4 +1,5 @@
 //! All integration tests in one binary.
+mod arc;
 mod floors;
 mod spf;
 mod suites;

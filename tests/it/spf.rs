@@ -2,6 +2,7 @@
 
 use super::suites;
 use hamgate::auth::spf::{self, Envelope};
+use hamgate::base::units::Span;
 use hamgate::dns::{Resolver, Settings, ZoneServer};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -23,7 +24,7 @@ async fn run(suite: &str) -> (usize, Vec<String>) {
             let server = ZoneServer::start(suites::spf_zone(&zones[&key])).await.unwrap();
             let settings = Settings {
                 name_servers: vec![server.address.to_string()],
-                timeout: Duration::from_millis(150),
+                timeout: Span(Duration::from_millis(150)),
                 retries: 0,
                 ..Settings::default()
             };

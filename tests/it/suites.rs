@@ -48,3 +48,63 @@ pub fn spf_zone(scenario: &Value) -> Zone {
     }
     Zone::parse(&Value::Object(zone).to_string()).unwrap()
 }
+
+/// One case of the ARC suites: a small subset of YAML is enough for them.
+#[derive(Debug, Default)]
+pub struct ArcCase {
+    pub name: String,
+    pub fields: std::collections::HashMap<String, String>,
+}
+
+/// Documents of cases and the zone that goes with each.
+pub fn arc_documents(file: &str) -> Vec<(Vec<ArcCase>, Zone)> {
+    let text = std::fs::read_to_string(folder().join("arc").join(file)).unwrap();
+    let mut documents = Vec::new();
+    for document in text.split("\n---") {
+        let (tests, after) =
+            document.split_once("\ntests:\n").map_or(("", document), |(_, rest)| rest.split_once("\ntxt-records:").unwrap());
+        let mut cases: Vec<ArcCase> = Vec::new();
+        let mut open: Option<String> = None;
+        for line in tests.lines() {
+            let indent = line.len() - line.trim_start().len();
+            let key = line.trim().split_once(':').filter(|_| !line.trim().is_empty());
+            match (indent, key) {
+                (2, Some((name, _))) => {
+                    cases.push(ArcCase { name: name.to_owned(), ..ArcCase::default() });
+                    open = None;
+                }
+                (4, Some((key, value))) => {
+                    let value = value.trim();
+                    let block = matches!(value, "|" | ">-" | ">");
+                    cases.last_mut().unwrap().fields.insert(key.to_owned(), if block { String::new() } else { value.to_owned() });
+                    open = block.then(|| key.to_owned());
+                }
+                _ => {
+                    if let Some(key) = &open {
+                        let field = cases.last_mut().unwrap().fields.get_mut(key).unwrap();
+                        field.push_str(line.get(6..).unwrap_or(""));
+                        field.push('\n');
+                    }
+                }
+            }
+        }
+        let mut zone: std::collections::HashMap<String, Vec<(String, String)>> = std::collections::HashMap::new();
+        let mut name = String::new();
+        for line in after.lines() {
+            let indent = line.len() - line.trim_start().len();
+            match (indent, line.trim().split_once(": ").or_else(|| line.trim().split_once(":").filter(|(_, v)| v.is_empty()))) {
+                (2, Some((key, value))) => {
+                    name = key.to_owned();
+                    let value = if matches!(value, "|" | ">-") { "" } else { value };
+                    zone.insert(name.clone(), vec![("TXT".to_owned(), value.to_owned())]);
+                }
+                (4, _) => zone.get_mut(&name).unwrap()[0].1.push_str(line.trim()),
+                _ => {}
+            }
+        }
+        if !cases.is_empty() {
+            documents.push((cases, Zone::parse(&serde_json::to_string(&zone).unwrap()).unwrap()));
+        }
+    }
+    documents
+}

@@ -80,7 +80,14 @@ impl Signature {
         if needed(tags, "v")? != "1" {
             return Err("unknown version".to_owned());
         }
-        let mut signature = Signature::common(tags)?;
+        let fields = signed_fields(needed(tags, "h")?)?;
+        if fields.iter().any(String::is_empty) {
+            return Err("h= is malformed".to_owned());
+        }
+        let mut signature = Signature::common(tags, fields, Canonicalization::default())?;
+        if !signature.covers("from") {
+            return Err("From is not signed".to_owned());
+        }
         if let Some(identity) = tags.get("i") {
             let (_, host) = identity.rsplit_once('@').ok_or("i= without \"@\"")?;
             let host = domain::host(host).ok_or("i= is no domain")?;
@@ -92,29 +99,31 @@ impl Signature {
         Ok(signature)
     }
 
-    /// An ARC-Message-Signature: `i=` is the instance, which the caller reads; no version.
+    /// An ARC-Message-Signature: `i=` is the instance, which the caller reads; no version. The working group's suite takes
+    /// relaxed for the default form, and lets `h=` hold no or empty names.
     pub fn arc(tags: &Tags<'_>) -> Result<Signature, String> {
         if tags.get("v").is_some() {
             return Err("v= has no place here".to_owned());
         }
-        Signature::common(tags)
+        let fields = signed_fields(tags.get("h").ok_or("h= is missing")?)?;
+        Signature::common(tags, fields, Canonicalization::RELAXED)
     }
 
-    fn common(tags: &Tags<'_>) -> Result<Signature, String> {
+    pub fn covers(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field == name)
+    }
+
+    fn common(tags: &Tags<'_>, fields: Vec<String>, unsaid: Canonicalization) -> Result<Signature, String> {
         let algorithm = Algorithm::parse(needed(tags, "a")?).ok_or("unknown algorithm")?;
         let canonicalization = match tags.get("c") {
             Some(text) => Canonicalization::parse(text).ok_or("unknown canonicalization")?,
-            None => Canonicalization::default(),
+            None => unsaid,
         };
         let (domain, selector) = signer(tags)?;
         if let Some(methods) = tags.get("q")
             && !methods.split(':').any(|method| method.trim_matches(is_space).eq_ignore_ascii_case("dns/txt"))
         {
             return Err("no query method that we know".to_owned());
-        }
-        let fields = signed_fields(needed(tags, "h")?)?;
-        if !fields.iter().any(|name| name == "from") {
-            return Err("From is not signed".to_owned());
         }
         let (signed_at, expires) = (number(tags, "t")?, number(tags, "x")?);
         if let (Some(from), Some(to)) = (signed_at, expires)
@@ -169,6 +178,6 @@ fn signed_fields(text: &str) -> Result<Vec<String>, String> {
     if names.len() > SIGNED_FIELDS {
         return Err("too many signed fields".to_owned());
     }
-    let proper = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+    let proper = |name: &String| name.bytes().all(|b| b.is_ascii_graphic());
     if names.iter().all(proper) { Ok(names) } else { Err("h= is malformed".to_owned()) }
 }
