@@ -100,13 +100,6 @@ impl Door {
         let mut complained = None;
         while *phase.borrow_and_update() == Phase::Open {
             while inside.try_join_next().is_some() {}
-            if self.registry.open() >= self.settings.load().connections {
-                self.make_room("as many connections as [milter] connections allows", &mut complained);
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                if self.registry.open() >= self.settings.load().connections {
-                    continue;
-                }
-            }
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 _ = phase.changed() => continue,
@@ -114,6 +107,7 @@ impl Door {
             match accepted {
                 Ok(stream) => {
                     count(&self.counters.connections);
+                    self.wait_for_room(&mut phase, &mut complained).await;
                     let serving = Serving::new(stream, Arc::clone(&self));
                     inside.spawn(serving.run());
                 }
@@ -146,7 +140,18 @@ impl Door {
         }
     }
 
-    fn make_room(&self, why: &str, complained: &mut Option<Instant>) {
+    /// Returns when there is room for one more: at once where an idle connection can be asked to leave.
+    async fn wait_for_room(&self, phase: &mut watch::Receiver<Phase>, complained: &mut Option<Instant>) {
+        while self.registry.open() >= self.settings.load().connections && *phase.borrow() == Phase::Open {
+            if self.make_room("as many connections as [milter] connections allows", complained) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// `true`: somebody leaves.
+    fn make_room(&self, why: &str, complained: &mut Option<Instant>) -> bool {
         let made = self.registry.make_room();
         if made {
             count(&self.counters.evicted);
@@ -156,6 +161,7 @@ impl Door {
             let what = if made { "the connection that was idle longest is closed" } else { "new connections wait" };
             tracing::warn!(open = self.registry.open(), "{why}: {what}");
         }
+        made
     }
 }
 

@@ -54,11 +54,21 @@ pub struct Serving {
     phase: watch::Receiver<Phase>,
     splitter: Splitter,
     settings: Arc<Settings>,
+    /// What was read last has had no reply.
+    unanswered: bool,
 }
 
 impl Serving {
     pub fn new(stream: Stream, door: Arc<Door>) -> Serving {
-        Serving { stream, seat: door.registry.enter(), phase: door.phase(), splitter: Splitter::default(), settings: door.settings(), door }
+        Serving {
+            stream,
+            seat: door.registry.enter(),
+            phase: door.phase(),
+            splitter: Splitter::default(),
+            settings: door.settings(),
+            unanswered: false,
+            door,
+        }
     }
 
     pub async fn run(mut self) {
@@ -299,6 +309,10 @@ impl Serving {
     }
 
     async fn fill(&mut self, until: Instant, what: &'static str, in_message: bool, begun: bool) -> Result<(), End> {
+        if self.unanswered {
+            self.stream.acknowledge();
+        }
+        self.unanswered = true;
         let room = self.splitter.room();
         if room.capacity() - room.len() < 4 * 1024 {
             room.reserve(if room.is_empty() { 4 * 1024 } else { 32 * 1024 });
@@ -329,6 +343,7 @@ impl Serving {
     }
 
     async fn write(&mut self, out: &[u8]) -> Result<(), End> {
+        self.unanswered = false;
         match tokio::time::timeout(WRITE, self.stream.write_all(out)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Lost),
