@@ -1,1 +1,335 @@
 //! Content-Transfer-Encodings and RFC 2047 words, leniently, as SpamAssassin decodes them.
+
+use super::charset;
+use super::fields::{is_space, trim, unix_lines};
+use memchr::{memchr, memchr2, memmem};
+use std::borrow::Cow;
+
+/// How well the input kept to its encoding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    pub bytes: Vec<u8>,
+    pub clean: bool,
+}
+
+const SKIP: u8 = 0xFF;
+const PAD: u8 = 0xFE;
+const BLANK: u8 = 0xFD;
+
+const BASE64: [u8; 256] = {
+    let mut table = [SKIP; 256];
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut i = 0;
+    while i < 64 {
+        table[alphabet[i] as usize] = i as u8;
+        i += 1;
+    }
+    let blanks = b" \t\n\r\x0b\x0c";
+    let mut i = 0;
+    while i < blanks.len() {
+        table[blanks[i] as usize] = BLANK;
+        i += 1;
+    }
+    table[b'=' as usize] = PAD;
+    table
+};
+
+/// Base64. Well-formed text may hold `=` inside, which count as zero bits; otherwise foreign octets are skipped, an inner
+/// `=` counts like `/`, and a last single character is dropped.
+pub fn base64(text: &[u8]) -> Decoded {
+    let mut sextets = Vec::with_capacity(text.len());
+    let mut foreign = false;
+    for &b in text {
+        match BASE64[usize::from(b)] {
+            SKIP => foreign = true,
+            BLANK => {}
+            value => sextets.push(value),
+        }
+    }
+    let well_formed = !foreign && sextets.len().is_multiple_of(4);
+    let padding = sextets.iter().rev().take_while(|s| **s == PAD).count();
+    sextets.truncate(sextets.len() - padding);
+    let inner_pad = sextets.contains(&PAD);
+    if inner_pad {
+        let value = if well_formed { 0 } else { 63 };
+        sextets.iter_mut().filter(|s| **s == PAD).for_each(|s| *s = value);
+    }
+    let mut bytes = Vec::with_capacity(sextets.len() / 4 * 3 + 3);
+    let mut groups = sextets.chunks_exact(4);
+    for g in &mut groups {
+        let bits = u32::from(g[0]) << 18 | u32::from(g[1]) << 12 | u32::from(g[2]) << 6 | u32::from(g[3]);
+        bytes.extend_from_slice(&[(bits >> 16) as u8, (bits >> 8) as u8, bits as u8]);
+    }
+    match *groups.remainder() {
+        [a, b] => bytes.push(a << 2 | b >> 4),
+        [a, b, c] => bytes.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2]),
+        _ => {}
+    }
+    Decoded { bytes, clean: well_formed && !inner_pad && padding < 3 }
+}
+
+/// Quoted-printable: blanks before a line end go, soft breaks join, `=XX` in either case is an octet, another `=` stays.
+pub fn quoted_printable(text: &[u8]) -> Decoded {
+    let mut joined = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(n) = memchr(b'\n', &text[at..]) {
+        let (mut line, mut end): (&[u8], &[u8]) = (&text[at..at + n], b"\n");
+        if let Some(rest) = line.strip_suffix(b"\r") {
+            (line, end) = (rest, b"\r\n");
+        }
+        let blanks = line.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        line = &line[..line.len() - blanks];
+        let soft = line.strip_suffix(b"=").or_else(|| if end == b"\n" { line.strip_suffix(b"=\r") } else { None });
+        match soft {
+            Some(rest) => joined.extend_from_slice(rest),
+            None => {
+                joined.extend_from_slice(line);
+                joined.extend_from_slice(end);
+            }
+        }
+        at += n + 1;
+    }
+    joined.extend_from_slice(&text[at..]);
+    let clean = unescape(&mut joined);
+    Decoded { bytes: joined, clean }
+}
+
+/// `=XX` to octets, in place; false when an `=` was left over.
+fn unescape(text: &mut Vec<u8>) -> bool {
+    let Some(first) = memchr(b'=', text) else { return true };
+    let (mut read, mut write, mut clean) = (first, first, true);
+    while read < text.len() {
+        let octet = match (text[read], text.get(read + 1).and_then(|b| hex(*b)), text.get(read + 2).and_then(|b| hex(*b))) {
+            (b'=', Some(high), Some(low)) => {
+                read += 2;
+                high << 4 | low
+            }
+            (b, _, _) => {
+                clean &= b != b'=';
+                b
+            }
+        };
+        text[write] = octet;
+        write += 1;
+        read += 1;
+    }
+    text.truncate(write);
+    clean
+}
+
+fn hex(b: u8) -> Option<u8> {
+    char::from(b).to_digit(16).map(|d| d as u8)
+}
+
+/// RFC 2047 words are not looked for in these fields.
+fn is_plain_field(name: &[u8]) -> bool {
+    const PLAIN: [&str; 8] =
+        ["received", "message-id", "resent-message-id", "date", "resent-date", "mime-version", "references", "in-reply-to"];
+    PLAIN.iter().any(|p| name.eq_ignore_ascii_case(p.as_bytes())) || name.get(..5).is_some_and(|n| n.eq_ignore_ascii_case(b"list-"))
+}
+
+/// A field's value as rules see it, without the final LF: unfolded, trimmed, in UTF-8, encoded words decoded.
+/// `value` has LF line ends.
+pub fn header(value: &[u8], name: &[u8]) -> Vec<u8> {
+    let trimmed = unfold(trim(value));
+    words(trimmed, name)
+}
+
+/// The rest of `header`, for text that is no field's value: a display name.
+pub fn words(text: Cow<'_, [u8]>, name: &[u8]) -> Vec<u8> {
+    let text = if text.is_ascii() { text } else { Cow::Owned(charset::normalize(&text, "UTF-8", false).into_owned().into_bytes()) };
+    if is_plain_field(name) || memmem::find(&text, b"=?").is_none() {
+        return text.into_owned();
+    }
+    decode_words(&join_words(&text))
+}
+
+/// LF and the blanks after it become one space; a line end without blanks vanishes.
+fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(b'\n', value).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let mut out = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(n) = memchr(b'\n', rest) {
+        let line = &rest[..n];
+        rest = &rest[n + 1..];
+        let blanks = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        if blanks == 0 {
+            out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        } else {
+            out.extend_from_slice(line);
+            out.push(b' ');
+            rest = &rest[blanks..];
+        }
+    }
+    out.extend_from_slice(rest);
+    Cow::Owned(out)
+}
+
+struct Word<'a> {
+    charset: &'a [u8],
+    base64: bool,
+    text: &'a [u8],
+    len: usize,
+}
+
+/// `=?charset?B|Q?text?=` at the start of `text`.
+fn word(text: &[u8]) -> Option<Word<'_>> {
+    let rest = text.strip_prefix(b"=?")?;
+    let name = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'*' | b'_' | b'-')).count();
+    if name == 0 || rest.get(name) != Some(&b'?') || rest.get(name + 2) != Some(&b'?') {
+        return None;
+    }
+    let base64 = match rest.get(name + 1)? {
+        b'b' | b'B' => true,
+        b'q' | b'Q' => false,
+        _ => return None,
+    };
+    let data = &rest[name + 3..];
+    let end = memchr(b'?', data)?;
+    (data.get(end + 1) == Some(&b'=')).then(|| Word { charset: &rest[..name], base64, text: &data[..end], len: name + end + 7 })
+}
+
+/// RFC 2047 §6.2: white space between adjacent encoded words is ignored.
+fn join_words(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(n) = memmem::find(&text[at..], b"=?") {
+        out.extend_from_slice(&text[at..at + n]);
+        at += n;
+        let Some(first) = word(&text[at..]) else {
+            out.push(text[at]);
+            at += 1;
+            continue;
+        };
+        let after = at + first.len;
+        let blanks = text[after..].iter().take_while(|b| is_space(**b)).count();
+        if blanks > 0 && word(&text[after + blanks..]).is_some() {
+            out.extend_from_slice(&text[at..after]);
+            at = after + blanks;
+        } else {
+            out.push(text[at]);
+            at += 1;
+        }
+    }
+    out.extend_from_slice(&text[at..]);
+    out
+}
+
+/// Runs of one charset are joined before they are converted, since senders split characters between words.
+fn decode_words(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut run: Vec<u8> = Vec::new();
+    let mut run_charset: Vec<u8> = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let (charset, len) = match word(&text[at..]) {
+            Some(w) => (w.charset.to_ascii_lowercase(), w.len),
+            None => (Vec::new(), memchr(b'=', &text[at..]).filter(|n| *n > 0).unwrap_or(if text[at] == b'=' { 1 } else { text.len() - at })),
+        };
+        if charset != run_charset {
+            close_run(&mut out, &mut run, &run_charset);
+            run_charset = charset;
+        }
+        match word(&text[at..]) {
+            Some(w) => run.extend_from_slice(&word_octets(&w)),
+            None => run.extend_from_slice(&text[at..at + len]),
+        }
+        at += len;
+    }
+    close_run(&mut out, &mut run, &run_charset);
+    out
+}
+
+fn close_run(out: &mut Vec<u8>, run: &mut Vec<u8>, charset: &[u8]) {
+    // RFC 2231 §5: a language may follow the charset after an asterisk.
+    let name = charset.split(|b| *b == b'*').next().unwrap_or_default();
+    if name.is_empty() {
+        out.append(run);
+    } else {
+        out.extend_from_slice(charset::normalize(run, &String::from_utf8_lossy(name), true).as_bytes());
+        run.clear();
+    }
+}
+
+fn word_octets(word: &Word<'_>) -> Vec<u8> {
+    if word.base64 {
+        return base64(word.text).bytes;
+    }
+    if memchr2(b'_', b'=', word.text).is_none() && memchr(b'\n', word.text).is_none() {
+        return word.text.to_vec();
+    }
+    // RFC 2047 §4.2: "_" is octet 20 whatever the charset; written out, since a blank may not vanish at a line end.
+    let mut text = Vec::with_capacity(word.text.len() + 8);
+    for &b in word.text {
+        if b == b'_' { text.extend_from_slice(b"=20") } else { text.push(b) }
+    }
+    quoted_printable(&text).bytes
+}
+
+/// A part's body by its Content-Transfer-Encoding (lower case, compared exactly); `None` where it stands as it is.
+pub fn body(raw: &[u8], encoding: &str, is_text: bool) -> Option<Decoded> {
+    match encoding {
+        "quoted-printable" => {
+            let Decoded { bytes, clean } = quoted_printable(raw);
+            Some(Decoded { bytes: to_unix(bytes), clean })
+        }
+        "base64" => {
+            let Decoded { bytes, clean } = base64(raw);
+            Some(Decoded { bytes: if is_text { to_unix(bytes) } else { bytes }, clean })
+        }
+        _ => None,
+    }
+}
+
+fn to_unix(bytes: Vec<u8>) -> Vec<u8> {
+    match unix_lines(&bytes) {
+        Cow::Owned(converted) => converted,
+        Cow::Borrowed(_) => bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_read_leniently() {
+        for (text, bytes) in [
+            ("aGVs\nbG8=", &b"hello"[..]),
+            ("aGVsbG8", b"hello"),
+            ("aGVsbG8=!", b"hello"),
+            ("aG=sbG8=", b"h`,lo"),
+            ("a", b""),
+            ("", b""),
+            ("====", b""),
+        ] {
+            assert_eq!(base64(text.as_bytes()).bytes, bytes, "{text}");
+        }
+        assert!(base64(b"aGVsbG8=").clean && !base64(b"aGVs*bG8=").clean);
+    }
+
+    #[test]
+    fn quoted_printable_is_read_leniently() {
+        for (text, bytes) in [
+            ("a=3Db \t\n", &b"a=b\n"[..]),
+            ("a=\r\nb=  \nc", b"abc"),
+            ("=4=g=", b"=4=g="),
+            ("==\n41", b"A"),
+            ("=e9=E9", b"\xe9\xe9"),
+        ] {
+            assert_eq!(quoted_printable(text.as_bytes()).bytes, bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_of_one_charset_are_joined_before_conversion() {
+        let cooked = |text: &str| String::from_utf8(header(text.as_bytes(), b"Subject")).unwrap();
+        assert_eq!(cooked(" =?utf-8?Q?caf=C3?= =?UTF-8?q?=A9_x?=\n"), "caf\u{e9} x");
+        assert_eq!(cooked("a =?iso-8859-1*en?Q?=E9?= b"), "a \u{e9} b");
+        assert_eq!(cooked("=?utf-8?B?aGk=?=,\n  there "), "hi, there");
+        assert_eq!(cooked("=?broken?x?y?="), "=?broken?x?y?=");
+        assert_eq!(header(b"=?utf-8?Q?x?=", b"List-Id"), b"=?utf-8?Q?x?=");
+    }
+}

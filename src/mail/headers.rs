@@ -1,5 +1,12 @@
 //! Header values as rules ask for them: `From:addr`, `Subject:raw`, `ALL`, `ToCc`, `X-Spam-Relays-Untrusted`.
 
+use super::domains::DomainTables;
+use super::tree::ALL_LIMIT;
+use super::{Mail, addresses, decode, ip, tree};
+use memchr::{memchr, memchr_iter};
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
 /// A header name with modifiers, parsed once at load.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HeaderQuery {
@@ -18,7 +25,374 @@ pub struct HeaderQuery {
 
 impl HeaderQuery {
     /// `Name[:mod[:mod]]`; the error tells which modifier is unknown.
-    pub fn parse(_text: &str) -> Result<HeaderQuery, String> {
-        todo!()
+    pub fn parse(text: &str) -> Result<HeaderQuery, String> {
+        let text = text.strip_suffix(':').unwrap_or(text);
+        let (name, modifiers) = text.split_once(':').unwrap_or((text, ""));
+        let mut query = HeaderQuery::plain(name);
+        for modifier in modifiers.split(':').filter(|m| !m.is_empty()) {
+            match modifier {
+                "raw" => query.raw = true,
+                "addr" => query.addr = true,
+                "name" => query.display_name = true,
+                "first" => query.first = true,
+                "last" => query.last = true,
+                "host" => query.host = true,
+                "domain" => (query.host, query.domain) = (true, true),
+                "ip" => query.ip = true,
+                "revip" => (query.ip, query.revip) = (true, true),
+                other => return Err(format!("\"{text}\": the modifier \"{other}\" is unknown: use raw, addr, name, first, last, host, domain, ip or revip")),
+            }
+        }
+        Ok(query)
+    }
+
+    /// The name alone.
+    pub fn plain(name: &str) -> HeaderQuery {
+        HeaderQuery {
+            name: name.to_string(),
+            raw: false,
+            addr: false,
+            display_name: false,
+            first: false,
+            last: false,
+            host: false,
+            domain: false,
+            ip: false,
+            revip: false,
+        }
+    }
+
+    pub(super) fn source(&self) -> ValueSource {
+        const EXACT: [(&str, ValueSource); 6] = [
+            ("ALL", ValueSource::All),
+            ("ALL-TRUSTED", ValueSource::Range { from_top: true, internal: false }),
+            ("ALL-INTERNAL", ValueSource::Range { from_top: true, internal: true }),
+            ("ALL-UNTRUSTED", ValueSource::Range { from_top: false, internal: false }),
+            ("ALL-EXTERNAL", ValueSource::Range { from_top: false, internal: true }),
+            ("MESSAGEID", ValueSource::MessageId),
+        ];
+        const ANY_CASE: [(&str, ValueSource); 6] = [
+            ("EnvelopeFrom", ValueSource::EnvelopeFrom),
+            ("ToCc", ValueSource::ToCc),
+            ("X-Spam-Relays-Trusted", ValueSource::Relays { trusted: true, internal: false }),
+            ("X-Spam-Relays-Untrusted", ValueSource::Relays { trusted: false, internal: false }),
+            ("X-Spam-Relays-Internal", ValueSource::Relays { trusted: true, internal: true }),
+            ("X-Spam-Relays-External", ValueSource::Relays { trusted: false, internal: true }),
+        ];
+        EXACT
+            .iter()
+            .find(|(name, _)| *name == self.name)
+            .or_else(|| ANY_CASE.iter().find(|(name, _)| name.eq_ignore_ascii_case(&self.name)))
+            .map_or(ValueSource::Field, |(_, source)| *source)
+    }
+}
+
+/// Where a query's values come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ValueSource {
+    Field,
+    All,
+    /// Fields above (below) the handover from the outermost trusted (internal) relay, the handover's own included.
+    Range { from_top: bool, internal: bool },
+    MessageId,
+    EnvelopeFrom,
+    ToCc,
+    /// Inside (`trusted`) or outside one of the two zones.
+    Relays { trusted: bool, internal: bool },
+}
+
+/// One field of the top section, cooked when first asked for.
+struct Entry<'m> {
+    name: &'m [u8],
+    raw: Cow<'m, [u8]>,
+    cooked: OnceLock<Vec<u8>>,
+}
+
+/// The parsed set of top fields. Fields that claim to be our own results (`X-Spam-…`) are not in it.
+pub(super) struct Headers<'m> {
+    entries: Vec<Entry<'m>>,
+    all: OnceLock<Vec<u8>>,
+}
+
+impl<'m> Headers<'m> {
+    pub fn new(mail: &'m Mail) -> Self {
+        let section = mail.as_seen();
+        let crlf = mail.section().crlf;
+        let is_ours = |name: &[u8]| name.get(..7).is_some_and(|n| n.eq_ignore_ascii_case(b"X-Spam-"));
+        let entries = mail
+            .fields()
+            .iter()
+            .map(|f| (f, f.name(section)))
+            .filter(|(_, name)| !is_ours(name))
+            .map(|(f, name)| Entry {
+                name: &name[..name.len().min(tree::NAME_LIMIT)],
+                raw: tree::cut_value(f.value(section), crlf),
+                cooked: OnceLock::new(),
+            })
+            .collect();
+        Headers { entries, all: OnceLock::new() }
+    }
+
+    fn named<'a, 'q>(&'a self, name: &'q str) -> impl DoubleEndedIterator<Item = &'a Entry<'m>> {
+        self.entries.iter().filter(move |e| e.name.eq_ignore_ascii_case(name.as_bytes()))
+    }
+
+    pub fn raw<'a, 'q>(&'a self, name: &'q str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+        self.named(name).map(|e| &*e.raw)
+    }
+
+    /// Values with one LF at the end.
+    pub fn cooked<'a, 'q>(&'a self, name: &'q str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+        self.named(name).map(Entry::cooked)
+    }
+
+    /// `Name: value` of all fields, grouped by first appearance when the limit is near.
+    pub fn all(&self) -> &[u8] {
+        self.all.get_or_init(|| {
+            let size = |e: &Entry<'_>| e.name.len() + e.cooked().len() + 2;
+            let total: usize = self.entries.iter().map(size).sum();
+            let kept = if total > ALL_LIMIT { self.within_limit(size) } else { vec![true; self.entries.len()] };
+            let mut out = Vec::with_capacity(total.min(ALL_LIMIT));
+            for (entry, _) in self.entries.iter().zip(kept).filter(|(_, kept)| *kept) {
+                out.extend_from_slice(entry.name);
+                out.extend_from_slice(b": ");
+                out.extend_from_slice(entry.cooked());
+            }
+            out
+        })
+    }
+
+    /// Fields are taken name by name, in the order in which names first appear, until the limit.
+    fn within_limit(&self, size: impl Fn(&Entry<'_>) -> usize) -> Vec<bool> {
+        let mut kept = vec![false; self.entries.len()];
+        let mut groups: std::collections::HashMap<Vec<u8>, usize> = std::collections::HashMap::new();
+        let mut order: Vec<(usize, usize)> = Vec::with_capacity(self.entries.len());
+        for (i, entry) in self.entries.iter().enumerate() {
+            let next = groups.len();
+            order.push((*groups.entry(entry.name.to_ascii_lowercase()).or_insert(next), i));
+        }
+        order.sort_unstable();
+        let mut total = 0;
+        for (_, i) in order {
+            total += size(&self.entries[i]);
+            if total > ALL_LIMIT {
+                break;
+            }
+            kept[i] = true;
+        }
+        kept
+    }
+}
+
+impl Entry<'_> {
+    fn cooked(&self) -> &[u8] {
+        self.cooked.get_or_init(|| {
+            let mut value = decode::header(&self.raw, self.name);
+            value.push(b'\n');
+            value
+        })
+    }
+}
+
+/// The pristine section split into fields: what begins with no blank, up to the LF before the next such line.
+pub(super) fn pristine_fields(section: &[u8]) -> Vec<&[u8]> {
+    let mut fields = Vec::new();
+    let mut open: Option<usize> = None;
+    let mut at = 0;
+    for end in memchr_iter(b'\n', section).map(|n| n + 1) {
+        let is_blank_line = end == at + 1;
+        if open.is_none() && !matches!(section[at], b' ' | b'\t') && !is_blank_line {
+            open = Some(at);
+        }
+        if !matches!(section.get(end), Some(b' ' | b'\t')) {
+            fields.extend(open.take().map(|start| &section[start..end]));
+        }
+        at = end;
+    }
+    fields
+}
+
+/// Pieces from the top through the Received field numbered `handover`, or from it to the end.
+pub(super) fn handover_range<'a>(pieces: impl Iterator<Item = &'a [u8]>, handover: isize, from_top: bool) -> Vec<&'a [u8]> {
+    let mut found = Vec::new();
+    if from_top && handover < 0 {
+        return found;
+    }
+    let mut index = -1;
+    for piece in pieces {
+        index += isize::from(piece.get(..9).is_some_and(|p| p.eq_ignore_ascii_case(b"Received:")));
+        match from_top {
+            true if index < handover => found.push(piece),
+            true => {
+                found.push(piece);
+                break;
+            }
+            false if index >= handover => found.push(piece),
+            false => {}
+        }
+    }
+    found
+}
+
+/// Lines of a text, each with its LF.
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|b| *b == b'\n')
+}
+
+type Values<'a> = Vec<Cow<'a, [u8]>>;
+
+/// Applies a query's modifiers to its values.
+pub(super) fn modify<'a>(query: &HeaderQuery, mut values: Values<'a>, domains: &DomainTables) -> Values<'a> {
+    if query.first {
+        values.truncate(1);
+    } else if query.last && values.len() > 1 {
+        values.drain(..values.len() - 1);
+    }
+    if query.addr {
+        values = values.iter().flat_map(|v| addresses::parse(v)).filter_map(|a| a.address.map(Cow::Owned)).collect();
+    } else if query.display_name {
+        values = values.iter().flat_map(|v| addresses::parse(v)).filter_map(|a| a.phrase).map(|p| Cow::Owned(if query.raw { p } else { display_name(p) })).collect();
+    }
+    if query.host {
+        values = values.iter().filter_map(|v| host_of(v, query.addr, domains)).map(|h| Cow::Owned(if query.domain { registered(&h, domains) } else { h })).collect();
+    } else if query.ip {
+        let found = |v: &Cow<'_, [u8]>| {
+            let address = ip::find_free(v)?;
+            if query.revip { ip::reversed(address).map(String::into_bytes) } else { Some(address.to_vec()) }
+        };
+        values = values.iter().filter_map(found).map(Cow::Owned).collect();
+    }
+    values
+}
+
+fn registered(host: &[u8], domains: &DomainTables) -> Vec<u8> {
+    let host = String::from_utf8_lossy(host).to_ascii_lowercase();
+    domains.registered(&host).as_bytes().to_vec()
+}
+
+fn display_name(phrase: Vec<u8>) -> Vec<u8> {
+    let decoded = decode::words(strip_folds(&phrase), b"");
+    let mut out = Vec::with_capacity(decoded.len());
+    for word in decoded.split(|b| super::fields::is_space(*b)).filter(|w| !w.is_empty()) {
+        if !out.is_empty() {
+            out.push(b' ');
+        }
+        out.extend_from_slice(word);
+    }
+    if out.is_empty() {
+        return decoded;
+    }
+    match out.as_slice() {
+        [b'\'', inner @ .., b'\''] => inner.to_vec(),
+        _ => out,
+    }
+}
+
+/// A line end vanishes, and a tab after it counts as a space.
+fn strip_folds(phrase: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(b'\n', phrase).is_none() {
+        return Cow::Borrowed(phrase);
+    }
+    let mut out: Vec<u8> = Vec::with_capacity(phrase.len());
+    let mut after_line_end = false;
+    for &b in phrase {
+        match b {
+            b'\n' => {
+                if out.last() == Some(&b'\r') {
+                    out.pop();
+                }
+            }
+            b'\t' if after_line_end => out.push(b' '),
+            _ => out.push(b),
+        }
+        after_line_end = b == b'\n';
+    }
+    Cow::Owned(out)
+}
+
+/// The host that a value names: after the last `@` if that is a host, else the first text that looks like one.
+fn host_of(value: &[u8], is_address: bool, domains: &DomainTables) -> Option<Vec<u8>> {
+    if is_address {
+        return value.split(|b| *b == b'\n').find_map(|line| {
+            memchr_iter(b'@', line).rev().find_map(|at| {
+                let rest = &line[at + 1..];
+                let len = rest.iter().take_while(|b| !super::fields::is_space(**b)).count();
+                (len > 0).then(|| rest[..len].to_vec())
+            })
+        });
+    }
+    let after_at = value.split(|b| *b == b'\n').find_map(|line| {
+        memchr_iter(b'@', line).rev().find_map(|at| host_len(&line[at + 1..], domains).map(|len| &line[at + 1..at + 1 + len]))
+    });
+    if let Some(host) = after_at
+        && addresses::is_fqdn(host)
+    {
+        return Some(host.to_vec());
+    }
+    let mut at = 0;
+    while at < value.len() {
+        let free = at.checked_sub(1).is_none_or(|i| !matches!(value[i], b'.' | b'_' | b'-'));
+        match free.then(|| host_len(&value[at..], domains)).flatten() {
+            Some(len) if addresses::is_fqdn(&value[at..at + len]) => return Some(value[at..at + len].to_vec()),
+            Some(len) => at += len,
+            None => at += 1,
+        }
+    }
+    None
+}
+
+/// Length of the longest text without spaces at the start that ends in a top-level domain (RegistryBoundaries' valid_tlds_re).
+fn host_len(text: &[u8], domains: &DomainTables) -> Option<usize> {
+    const MOST: usize = 251;
+    let run = text.iter().take(MOST + 64).take_while(|b| !super::fields::is_space(**b)).count();
+    let is_label = |b: &u8| b.is_ascii_alphanumeric() || *b == b'-';
+    memchr::memrchr_iter(b'.', &text[..run]).filter(|dot| (1..=MOST).contains(dot)).find_map(|dot| {
+        let label = text[dot + 1..].iter().take(64).take_while(|b| is_label(b)).count();
+        let end = dot + 1 + label;
+        let free = !matches!(text.get(end), Some(b'.' | b'_' | b'-'));
+        (label > 0 && free && is_tld(&text[dot + 1..end], domains)).then_some(end)
+    })
+}
+
+fn is_tld(label: &[u8], domains: &DomainTables) -> bool {
+    let mut buffer = [0u8; 64];
+    let Some(lower) = buffer.get_mut(..label.len()) else { return false };
+    lower.copy_from_slice(label);
+    lower.make_ascii_lowercase();
+    std::str::from_utf8(lower).is_ok_and(|l| domains.tlds.contains(l))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modifiers_are_read_at_load() {
+        let query = HeaderQuery::parse("From:addr:first").unwrap();
+        assert!(query.addr && query.first && !query.raw);
+        assert!(HeaderQuery::parse("From:adr").unwrap_err().contains("adr"));
+        assert_eq!(HeaderQuery::parse("From:").unwrap(), HeaderQuery::plain("From"));
+    }
+
+    #[test]
+    fn pseudo_names_are_told_from_fields() {
+        assert_eq!(HeaderQuery::plain("ALL").source(), ValueSource::All);
+        assert_eq!(HeaderQuery::plain("all").source(), ValueSource::Field);
+        assert_eq!(HeaderQuery::plain("tocc").source(), ValueSource::ToCc);
+    }
+
+    #[test]
+    fn the_pristine_section_is_split_into_fields() {
+        assert_eq!(pristine_fields(b" x\nA: 1\n 2\nB: 3\n\n"), [&b"A: 1\n 2\n"[..], b"B: 3\n"]);
+        assert_eq!(pristine_fields(b"A: 1\r\n\r\n"), [&b"A: 1\r\n"[..], b"\r\n"]);
+    }
+
+    #[test]
+    fn a_host_needs_a_known_top_level_domain() {
+        let domains = DomainTables { tlds: ["com".to_string(), "net".to_string()].into(), ..DomainTables::default() };
+        let host = |text: &str| host_of(text.as_bytes(), false, &domains).map(|h| String::from_utf8_lossy(&h).into_owned());
+        assert_eq!(host("<x.y@mail.example.com>\n").as_deref(), Some("mail.example.com"));
+        assert_eq!(host("by mail.example.net. x").as_deref(), Some("mail.example.net"));
+        assert_eq!(host("mail.example.internal"), None);
     }
 }

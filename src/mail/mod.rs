@@ -4,7 +4,9 @@
 //! offsets and hostile nesting ask for it. mail-parser reads dates and serves as one of the readings that attachment
 //! checks compare. `Reading` is the message as SpamAssassin's rules see it.
 
+pub mod addresses;
 pub mod charset;
+pub mod content_type;
 pub mod decode;
 pub mod defect;
 pub mod domains;
@@ -12,6 +14,7 @@ pub mod envelope;
 pub mod fields;
 pub mod headers;
 pub mod html;
+pub mod ip;
 pub mod links;
 pub mod message;
 pub mod options;
@@ -28,6 +31,6 @@ pub use html::HtmlFacts;
 pub use links::Link;
 pub use message::Mail;
 pub use options::ViewOptions;
-pub use reading::Reading;
+pub use reading::{PartView, Reading, Rendering};
 pub use received::{Relay, Relays};
 pub use tree::{Part, PartId};

@@ -1,73 +1,434 @@
 //! The message as rules see it: pure, lazy views, each made at most once.
 
-use super::{Arrival, HeaderQuery, HtmlFacts, Link, Mail, PartId, Relays, ViewOptions};
+use super::headers::{self, Headers, ValueSource};
+use super::html::{self, Input, Rendered, Text};
+use super::links::{self, LinkList};
+use super::text::{self, PartText};
+use super::{Arrival, Defect, HeaderQuery, HtmlFacts, Link, Mail, PartId, Relays, ViewOptions, addresses, charset, received};
+use std::borrow::Cow;
+use std::sync::{OnceLock, RwLock};
 
 pub struct Reading<'m> {
     pub mail: &'m Mail,
     pub arrival: &'m Arrival,
     pub options: &'m ViewOptions,
+    headers: Headers<'m>,
+    metadata: RwLock<Vec<(String, Vec<u8>)>>,
+    relays: OnceLock<Relays>,
+    envelope_from: OnceLock<Option<Vec<u8>>>,
+    rendered: OnceLock<Vec<PartView<'m>>>,
+    views: Views,
+}
+
+/// What was asked for so far.
+#[derive(Default)]
+struct Views {
+    body: OnceLock<Vec<Vec<u8>>>,
+    visible: OnceLock<Vec<Vec<u8>>>,
+    invisible: OnceLock<Vec<Vec<u8>>>,
+    rawbody: OnceLock<Vec<Vec<u8>>>,
+    full: OnceLock<Vec<u8>>,
+    links: OnceLock<LinkList>,
+}
+
+/// A leaf that is rendered for body rules.
+pub struct PartView<'m> {
+    pub part: PartId,
+    pub rendering: Rendering<'m>,
+}
+
+pub enum Rendering<'m> {
+    /// Not `wide`: each char stands for one octet (`normalize_charset 0`, or ASCII).
+    Plain { text: Cow<'m, str>, wide: bool },
+    Html(Box<Rendered>),
+}
+
+impl Rendering<'_> {
+    fn text(&self) -> PartText<'_> {
+        self.pick(|r| &r.text, true)
+    }
+
+    fn visible(&self) -> PartText<'_> {
+        self.pick(|r| &r.visible, true)
+    }
+
+    fn invisible(&self) -> PartText<'_> {
+        self.pick(|r| &r.invisible, false)
+    }
+
+    /// Plain text is all visible.
+    fn pick(&self, of_html: fn(&Rendered) -> &Text, visible: bool) -> PartText<'_> {
+        match self {
+            Rendering::Plain { text, wide } if visible => PartText { text, characters: *wide },
+            Rendering::Plain { .. } => PartText { text: "", characters: false },
+            Rendering::Html(rendered) => {
+                let text = of_html(rendered);
+                PartText { text: &text.chars, characters: text.wide }
+            }
+        }
+    }
 }
 
 impl<'m> Reading<'m> {
     pub fn new(mail: &'m Mail, arrival: &'m Arrival, options: &'m ViewOptions) -> Self {
-        Reading { mail, arrival, options }
+        Reading {
+            mail,
+            arrival,
+            options,
+            headers: Headers::new(mail),
+            metadata: RwLock::default(),
+            relays: OnceLock::new(),
+            envelope_from: OnceLock::new(),
+            rendered: OnceLock::new(),
+            views: Views::default(),
+        }
     }
 
-    /// The joined value that a header rule matches; `None`: absent.
-    pub fn header(&self, _query: &HeaderQuery) -> Option<Vec<u8>> {
-        todo!()
+    /// The joined value that a header rule matches; `None`: absent. Borrowed where one field alone answers.
+    pub fn header(&self, query: &HeaderQuery) -> Option<Cow<'_, [u8]>> {
+        let values = self.header_values(query);
+        let mut values = values.into_iter();
+        let first = values.next()?;
+        let mut joined: Option<Vec<u8>> = None;
+        let lines = first.ends_with(b"\n");
+        for value in values {
+            let joined = joined.get_or_insert_with(|| first.to_vec());
+            if !lines {
+                joined.push(b'\n');
+            }
+            joined.extend_from_slice(&value);
+        }
+        Some(joined.map_or(first, Cow::Owned))
     }
 
     /// The values one by one (`get` in list context).
-    pub fn header_values(&self, _query: &HeaderQuery) -> Vec<Vec<u8>> {
-        todo!()
+    pub fn header_values(&self, query: &HeaderQuery) -> Vec<Cow<'_, [u8]>> {
+        let values = self.unmodified(query);
+        let is_plain = !(query.first || query.last || query.addr || query.display_name || query.host || query.ip);
+        if is_plain { values } else { headers::modify(query, values, &self.options.domains) }
+    }
+
+    fn unmodified(&self, query: &HeaderQuery) -> Vec<Cow<'_, [u8]>> {
+        let listed = |names: &[&str]| -> Vec<Cow<'_, [u8]>> {
+            let mut values = Vec::new();
+            for name in names {
+                if query.raw {
+                    values.extend(self.headers.raw(name).map(|v| Cow::Owned(unfolded(v))));
+                } else {
+                    values.extend(self.headers.cooked(name).map(|v| Cow::Owned(v.to_vec())));
+                }
+            }
+            values
+        };
+        match query.source() {
+            ValueSource::All if query.raw => match self.mail.pristine_header() {
+                Cow::Borrowed(section) => headers::pristine_fields(section).into_iter().map(Cow::Borrowed).collect(),
+                Cow::Owned(section) => headers::pristine_fields(&section).into_iter().map(|f| Cow::Owned(f.to_vec())).collect(),
+            },
+            ValueSource::All => Some(self.headers.all()).filter(|all| !all.is_empty()).map(Cow::Borrowed).into_iter().collect(),
+            ValueSource::Range { from_top, internal } => self.handover_range(query.raw, from_top, internal),
+            ValueSource::MessageId => {
+                let mut values = listed(&["X-Message-Id", "Resent-Message-Id", "X-Original-Message-ID", "Message-Id"]);
+                values.retain(|v| !v.is_empty());
+                values
+            }
+            ValueSource::EnvelopeFrom => self.envelope_from().map(Cow::Borrowed).into_iter().collect(),
+            ValueSource::ToCc => listed(&["To", "Cc"]),
+            ValueSource::Relays { trusted, internal } => vec![Cow::Borrowed(self.relays().joined(trusted, internal).as_bytes())],
+            ValueSource::Field => self.field_values(query),
+        }
+    }
+
+    fn field_values(&self, query: &HeaderQuery) -> Vec<Cow<'_, [u8]>> {
+        let raw = query.raw || query.addr || query.display_name;
+        let values: Vec<Cow<'_, [u8]>> = if raw {
+            self.headers.raw(&query.name).map(Cow::Borrowed).collect()
+        } else {
+            self.headers.cooked(&query.name).map(Cow::Borrowed).collect()
+        };
+        if values.is_empty() { self.metadata(&query.name).map(Cow::Owned).into_iter().collect() } else { values }
+    }
+
+    fn handover_range(&self, raw: bool, from_top: bool, internal: bool) -> Vec<Cow<'_, [u8]>> {
+        let relays = self.relays();
+        let handover = if internal { relays.last_internal_field } else { relays.last_trusted_field } + 1;
+        if !raw {
+            return headers::handover_range(headers::lines(self.headers.all()), handover, from_top).into_iter().map(Cow::Borrowed).collect();
+        }
+        let section = self.mail.pristine_header();
+        let fields = headers::pristine_fields(&section);
+        headers::handover_range(fields.into_iter(), handover, from_top).into_iter().map(|f| Cow::Owned(f.to_vec())).collect()
+    }
+
+    /// What plugins find out about a message and rules read like a field (`X-Languages`, `X-Relay-Countries`): seen by
+    /// header rules where no field of that name exists, usually without a final LF.
+    pub fn put_metadata(&self, name: &str, value: Vec<u8>) {
+        if let Ok(mut metadata) = self.metadata.write() {
+            metadata.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            metadata.push((name.to_string(), value));
+        }
+    }
+
+    fn metadata(&self, name: &str) -> Option<Vec<u8>> {
+        if let Ok(metadata) = self.metadata.read()
+            && let Some((_, value)) = metadata.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))
+        {
+            return Some(value.clone());
+        }
+        let domains = |query: &str| -> Vec<Vec<u8>> {
+            let hosts = HeaderQuery::parse(query).map(|q| self.header_values(&q)).unwrap_or_default();
+            let mut seen: Vec<Vec<u8>> = Vec::new();
+            for host in hosts {
+                let lower = host.to_ascii_lowercase();
+                if !seen.contains(&lower) {
+                    seen.push(lower);
+                }
+            }
+            seen
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "x-senderdomain" => domains("EnvelopeFrom:first:addr:host").into_iter().next(),
+            "x-authordomain" => Some(domains("From:addr:host").join(&b' ')).filter(|d| !d.is_empty()),
+            _ => None,
+        }
+    }
+
+    /// The envelope sender: live, or guessed from the fields in SpamAssassin's order (PerMsgStatus.pm, get_envelope_from).
+    fn envelope_from(&self) -> Option<&[u8]> {
+        self.envelope_from
+            .get_or_init(|| match self.arrival {
+                // As the Return-Path field of the delivered message will be read: the null sender is no address.
+                Arrival::Live(live) => first_address(format!("<{}>", live.1.mail_from).as_bytes()),
+                Arrival::FromFields => self.guess_envelope_from(),
+            })
+            .as_deref()
+    }
+
+    fn guess_envelope_from(&self) -> Option<Vec<u8>> {
+        let usable = |address: &[u8]| address.is_empty() || memchr::memchr(b'@', address).is_some_and(|at| at > 0);
+        let first = |name: &str| {
+            let query = HeaderQuery { first: true, addr: true, ..HeaderQuery::plain(name) };
+            self.header_values(&query).into_iter().next().map(Cow::into_owned)
+        };
+        if let Some(name) = &self.options.envelope_sender_header {
+            return first(name).filter(|a| usable(a));
+        }
+        let relays = self.relays();
+        let last_hop = relays.untrusted.first().or(relays.trusted.last()).and_then(|i| relays.all.get(*i));
+        if let Some(envfrom) = last_hop.and_then(|relay| relay.envfrom.as_ref())
+            && usable(envfrom.as_bytes())
+        {
+            return Some(envfrom.clone().into_bytes());
+        }
+        // fetchmail writes X-Sender's address as envelope sender.
+        let is_fetched = || self.headers.cooked("Received").any(|v| memchr::memmem::find(v, b"(fetchmail").is_some());
+        if first("X-Sender").is_some_and(|a| a.contains(&b'@')) && is_fetched() {
+            return None;
+        }
+        for (name, ends_search) in [("X-Envelope-From", true), ("Envelope-Sender", false), ("Return-Path", false)] {
+            let Some(address) = first(name) else { continue };
+            if !self.stands_below_received(name) {
+                return Some(address);
+            }
+            if ends_search {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn stands_below_received(&self, name: &str) -> bool {
+        let begins = |line: &[u8], name: &str| line.get(..name.len()).is_some_and(|l| l.eq_ignore_ascii_case(name.as_bytes())) && line.get(name.len()) == Some(&b':');
+        let mut received = false;
+        headers::lines(self.headers.all()).any(|line| {
+            let below = received && begins(line, name);
+            received |= begins(line, "Received");
+            below
+        })
     }
 
     /// The value of a part's last field of that name, as `mimeheader` rules match it (cooked, `:raw`, or `ALL`); part 0 is
     /// the message itself. `None`: absent.
-    pub fn part_header(&self, _part: PartId, _query: &HeaderQuery) -> Option<Vec<u8>> {
-        todo!()
+    pub fn part_header(&self, part: PartId, query: &HeaderQuery) -> Option<Vec<u8>> {
+        let part = self.mail.parts().get(part)?;
+        if query.name == "ALL" {
+            return Some(part.all_fields(query.raw)).filter(|all| !all.is_empty());
+        }
+        if query.raw {
+            return part.raw_values(query.name.as_bytes()).next_back().map(Cow::into_owned);
+        }
+        part.value(&query.name).map(|mut value| {
+            value.push(b'\n');
+            value
+        })
+    }
+
+    /// Leaves that body rules see, rendered.
+    pub fn rendered(&self) -> &[PartView<'m>] {
+        self.rendered.get_or_init(|| {
+            self.mail
+                .leaves()
+                .filter(|(_, part)| matches!(part.effective_type.as_str(), "text/plain" | "text/html"))
+                .map(|(id, part)| {
+                    let octets = part.decoded();
+                    let declared = if part.charset.is_empty() { "us-ascii" } else { &part.charset };
+                    let (text, wide) = decoded_text(octets, declared, self.options.normalize_charset);
+                    let is_html = part.effective_type == "text/html" && !octets.is_empty();
+                    let rendering = if is_html {
+                        let input = match (wide, self.options.normalize_charset) {
+                            (true, _) => Input::Characters,
+                            (false, true) => Input::Octets,
+                            (false, false) => Input::Undecoded,
+                        };
+                        Rendering::Html(Box::new(html::render(&text, input, octets.len())))
+                    } else {
+                        Rendering::Plain { text, wide }
+                    };
+                    PartView { part: id, rendering }
+                })
+                .collect()
+        })
+    }
+
+    /// The HTML parts in order.
+    pub fn html_parts(&self) -> impl DoubleEndedIterator<Item = &Rendered> {
+        self.rendered().iter().filter_map(|v| match &v.rendering {
+            Rendering::Html(rendered) => Some(&**rendered),
+            Rendering::Plain { .. } => None,
+        })
+    }
+
+    fn paragraphs(&self, subject: bool, text_of: impl for<'r> Fn(&'r Rendering<'m>) -> PartText<'r>) -> Vec<Vec<u8>> {
+        let mut texts: Vec<PartText<'_>> = Vec::new();
+        let mut views = self.rendered().iter().peekable();
+        for (id, _) in self.mail.leaves() {
+            // A leaf that is not rendered still separates its neighbours.
+            texts.push(views.next_if(|v| v.part == id).map_or(PartText { text: "", characters: false }, |v| text_of(&v.rendering)));
+        }
+        if texts.is_empty() {
+            return Vec::new();
+        }
+        let subject = if subject { self.headers.cooked("Subject").next_back().unwrap_or(b"\n") } else { b"" };
+        text::paragraphs(subject, &texts, self.options.body_part_scan_size)
     }
 
     /// Paragraphs of rendered text in UTF-8 octets; element 0 is the subject.
     pub fn body(&self) -> &[Vec<u8>] {
-        todo!()
+        self.views.body.get_or_init(|| self.paragraphs(true, Rendering::text))
     }
 
     /// Rendered text that a reader can see, and what is hidden (for Bayes and HTML functions).
     pub fn visible(&self) -> &[Vec<u8>] {
-        todo!()
+        self.views.visible.get_or_init(|| self.paragraphs(true, Rendering::visible))
     }
 
     pub fn invisible(&self) -> &[Vec<u8>] {
-        todo!()
+        self.views.invisible.get_or_init(|| self.paragraphs(false, Rendering::invisible))
     }
 
     /// Decoded, not rendered, in chunks of up to 4,096 octets.
     pub fn rawbody(&self) -> &[Vec<u8>] {
-        todo!()
+        self.views.rawbody.get_or_init(|| {
+            let mut chunks = Vec::new();
+            for (_, part) in self.mail.leaves() {
+                let begins = |word: &str| part.effective_type.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'));
+                if (begins("text") || begins("message")) && part.content_type != "text/calendar" {
+                    text::chunks(part.decoded(), self.options.rawbody_part_scan_size, &mut chunks);
+                }
+            }
+            chunks
+        })
     }
 
     /// Pristine header and body in one string.
     pub fn full(&self) -> &[u8] {
-        todo!()
+        match self.mail.pristine() {
+            Cow::Borrowed(text) => text,
+            Cow::Owned(text) => self.views.full.get_or_init(|| text),
+        }
+    }
+
+    fn link_list(&self) -> &LinkList {
+        self.views.links.get_or_init(|| {
+            let facts: Vec<&HtmlFacts> = self.html_parts().map(|r| &r.facts).collect();
+            let names = if self.options.parse_dkim_uris { &["DomainKey-Signature", "DKIM-Signature"][..] } else { &[] };
+            let signatures: Vec<Vec<u8>> = names.iter().flat_map(|name| self.headers.cooked(name)).map(<[u8]>::to_vec).collect();
+            links::collect(self.body(), &facts, &signatures, self.options)
+        })
     }
 
     pub fn links(&self) -> &[Link] {
-        todo!()
+        &self.link_list().links
     }
 
     /// Distinct cleaned forms, what `uri` rules match.
     pub fn uris(&self) -> &[Vec<u8>] {
-        todo!()
+        &self.link_list().uris
+    }
+
+    /// What only the views find odd, beside `Mail::defects`.
+    pub fn defects(&self) -> Vec<Defect> {
+        let list = self.link_list();
+        let too_many = list.too_many.then_some(Defect::TooManyLinks);
+        let truncated = list.truncated.then_some(Defect::TextTruncated);
+        too_many.into_iter().chain(truncated).collect()
     }
 
     pub fn relays(&self) -> &Relays {
-        todo!()
+        self.relays.get_or_init(|| {
+            let fields = self.headers.cooked("Received").map(<[u8]>::to_vec);
+            let origins = self.options.originating_ip_headers.iter().filter_map(|name| {
+                let value = self.headers.cooked(name).next_back()?;
+                let found = super::ip::find(value)?;
+                let mut line = b"from X-Originating-IP: ".to_vec();
+                line.extend_from_slice(&value[found]);
+                Some(line)
+            });
+            received::read(fields.chain(origins), self.options)
+        })
     }
 
     /// Facts of the last HTML part; `None` without one.
     pub fn html(&self) -> Option<&HtmlFacts> {
-        todo!()
+        self.html_parts().next_back().map(|r| &r.facts)
     }
+}
+
+fn first_address(value: &[u8]) -> Option<Vec<u8>> {
+    addresses::parse(value).into_iter().find_map(|a| a.address)
+}
+
+/// The text, and whether it is characters. With `normalize_charset 0` only valid UTF-8 that is declared as such (or as
+/// ASCII) becomes characters.
+fn decoded_text<'a>(octets: &'a [u8], declared: &str, normalize: bool) -> (Cow<'a, str>, bool) {
+    if normalize {
+        let text = charset::normalize(octets, declared, false);
+        let wide = matches!(text, Cow::Owned(_)) || !text.is_ascii();
+        return (text, wide);
+    }
+    let is_utf8 = ["us-ascii", "utf-8"].iter().any(|name| declared.eq_ignore_ascii_case(name));
+    match charset::strict_utf8(octets) {
+        Some(text) if is_utf8 && !octets.is_ascii() => (Cow::Borrowed(text), true),
+        _ => (charset::latin1(octets), false),
+    }
+}
+
+/// A line end with the white space after it becomes one space (Node.pm, get_header raw).
+fn unfolded(value: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> = Vec::with_capacity(value.len());
+    let mut at = 0;
+    while at < value.len() {
+        let blanks = value[at + 1..].iter().take_while(|b| super::fields::is_space(**b)).count();
+        if value[at] == b'\n' && blanks > 0 {
+            if out.last() == Some(&b'\r') {
+                out.pop();
+            }
+            out.push(b' ');
+            at += 1 + blanks;
+        } else {
+            out.push(value[at]);
+            at += 1;
+        }
+    }
+    out
 }

@@ -1,5 +1,6 @@
 //! Received fields to relays with trust, as SpamAssassin parses them.
 
+use super::ViewOptions;
 use std::net::IpAddr;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,4 +35,17 @@ pub struct Relays {
     /// Index of the last Received field inside the trusted (internal) zone; -1 when none.
     pub last_trusted_field: isize,
     pub last_internal_field: isize,
+    /// The four lists as `X-Spam-Relays-…` shows them: trusted, untrusted, internal, external.
+    joined: [String; 4],
+}
+
+impl Relays {
+    /// `X-Spam-Relays-Trusted` and its three kin.
+    pub(super) fn joined(&self, inside: bool, internal: bool) -> &str {
+        &self.joined[usize::from(internal) * 2 + usize::from(!inside)]
+    }
+}
+
+pub(super) fn read(_fields: impl Iterator<Item = Vec<u8>>, _options: &ViewOptions) -> Relays {
+    Relays { last_trusted_field: -1, last_internal_field: -1, ..Relays::default() }
 }

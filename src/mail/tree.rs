@@ -1,20 +1,29 @@
 //! The MIME tree as SpamAssassin splits it, built iteratively with bounded depth and count.
 
-use super::Field;
+use super::content_type::ContentType;
+use super::decode;
+use super::fields::{self, Field, Section};
+use crate::base::limits;
+use memchr::memmem;
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// Index into `Mail::parts`.
 pub type PartId = usize;
+
+/// Octets shared between a message and what was decoded out of it.
+pub(super) type Source = Arc<Vec<u8>>;
 
 #[derive(Clone, Debug)]
 pub struct Part {
     pub parent: Option<PartId>,
     pub depth: usize,
     pub children: Vec<PartId>,
-    /// The part's own header fields.
-    pub fields: Vec<Field>,
-    /// Lower-cased `type/subtype`, as SpamAssassin's parse_content_type gives it.
+    leaf: bool,
+    header: Header,
+    /// Lower-cased `type/subtype`, as SpamAssassin's parse_content_type gives it; may be empty.
     pub content_type: String,
     /// After the rules on `text…` and on names that end in .htm.
     pub effective_type: String,
@@ -24,17 +33,543 @@ pub struct Part {
     /// Lower-cased Content-Transfer-Encoding.
     pub encoding: String,
     pub disposition: String,
-    /// The body as it stands in the message (or in a decoded parent's bytes).
-    pub body: Range<usize>,
+    source: Source,
+    /// The body as it stands in `source`: the message, or a decoded or mended copy.
+    body: Range<usize>,
+    decoded: OnceLock<decode::Decoded>,
 }
 
+#[derive(Clone, Debug, Default)]
+struct Header {
+    source: Source,
+    fields: Vec<Field>,
+    crlf: bool,
+    /// The header section of a message, not of a part: values are cut (Constants.pm, MAX_HEADER_VALUE_LENGTH).
+    of_message: bool,
+}
+
+/// Constants.pm: octets of a name, of a value.
+pub(super) const NAME_LIMIT: usize = 256;
+pub(super) const VALUE_LIMIT: usize = 8192;
+/// Constants.pm, MAX_HEADER_LENGTH: octets of all fields together.
+pub(super) const ALL_LIMIT: usize = 65_536;
+
 impl Part {
-    pub fn is_leaf(&self) -> bool {
-        self.children.is_empty()
+    fn new(parent: Option<PartId>, depth: usize, header: Header) -> Part {
+        Part {
+            parent,
+            depth,
+            children: Vec::new(),
+            leaf: true,
+            header,
+            content_type: String::new(),
+            effective_type: String::new(),
+            charset: String::new(),
+            name: String::new(),
+            boundary: None,
+            encoding: String::new(),
+            disposition: String::new(),
+            source: Source::default(),
+            body: 0..0,
+            decoded: OnceLock::new(),
+        }
     }
 
-    /// Decoded octets, no charset conversion.
-    pub fn decoded(&self) -> Cow<'_, [u8]> {
-        todo!()
+    /// No container, not even an empty one.
+    pub fn is_leaf(&self) -> bool {
+        self.leaf
     }
+
+    /// The part's own header fields as `(name, raw value)`, in order: LF line ends, the value as rules see it with `:raw`.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
+        self.header.fields.iter().map(|f| self.header.field(f))
+    }
+
+    /// Raw values of the fields of that name.
+    pub fn raw_values<'a>(&'a self, name: &'a [u8]) -> impl DoubleEndedIterator<Item = Cow<'a, [u8]>> {
+        let header = &self.header;
+        header.fields.iter().filter(move |f| f.name(&header.source).eq_ignore_ascii_case(name)).map(move |f| header.field(f).1)
+    }
+
+    /// Cooked value of the last field of that name, without a final LF.
+    pub fn value(&self, name: &str) -> Option<Vec<u8>> {
+        self.raw_values(name.as_bytes()).next_back().map(|v| decode::header(&v, name.as_bytes()))
+    }
+
+    /// All fields as `Name: value`, cooked or raw.
+    pub(super) fn all_fields(&self, raw: bool) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (name, value) in self.fields() {
+            let value = if raw { value.into_owned() } else { [&decode::header(&value, name)[..], b"\n"].concat() };
+            if out.len() + name.len() + value.len() + 2 > ALL_LIMIT {
+                break;
+            }
+            out.extend_from_slice(name);
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(&value);
+        }
+        out
+    }
+
+    /// The body as it stands, before its transfer encoding is undone; lines of a multipart beyond 2,048 octets are broken.
+    pub fn raw(&self) -> &[u8] {
+        self.source.get(self.body.clone()).unwrap_or_default()
+    }
+
+    /// Decoded octets, no charset conversion. Empty for containers.
+    pub fn decoded(&self) -> &[u8] {
+        if !self.leaf {
+            return b"";
+        }
+        match self.encoding.as_str() {
+            "quoted-printable" | "base64" => &self.decode().bytes,
+            _ => self.raw(),
+        }
+    }
+
+    /// Whether the body keeps to its transfer encoding.
+    pub fn is_cleanly_encoded(&self) -> bool {
+        !matches!(self.encoding.as_str(), "quoted-printable" | "base64") || self.decode().clean
+    }
+
+    fn decode(&self) -> &decode::Decoded {
+        self.decoded.get_or_init(|| {
+            decode::body(self.raw(), &self.encoding, is_text(&self.content_type)).unwrap_or(decode::Decoded { bytes: Vec::new(), clean: true })
+        })
+    }
+
+    fn describe(&mut self, content_type: ContentType, inherited: Option<Vec<u8>>) {
+        self.encoding = self.value("content-transfer-encoding").map(|v| String::from_utf8_lossy(&v).to_ascii_lowercase()).unwrap_or_default();
+        self.disposition = self.value("content-disposition").map(|v| String::from_utf8_lossy(&v).into_owned()).unwrap_or_default();
+        self.boundary = content_type.boundary.or(inherited);
+        self.charset = content_type.charset.unwrap_or_default();
+        self.name = super::content_type::disposition_name(&self.disposition).or(content_type.name).unwrap_or_default();
+        self.content_type = content_type.kind;
+    }
+
+    fn settle(&mut self) {
+        let lower = self.name.to_ascii_lowercase();
+        let is_html = [".htm", ".html", ".shtm", ".shtml"].iter().any(|end| lower.strip_suffix('\n').unwrap_or(&lower).ends_with(end));
+        self.effective_type = if is_html { "text/html".into() } else { self.content_type.clone() };
+    }
+}
+
+fn is_text(content_type: &str) -> bool {
+    content_type.starts_with("text/") || content_type.starts_with("message/")
+}
+
+impl Header {
+    fn field(&self, field: &Field) -> (&[u8], Cow<'_, [u8]>) {
+        let name = field.name(&self.source);
+        let value = field.value(&self.source);
+        if !self.of_message {
+            return (name, Cow::Borrowed(value));
+        }
+        (&name[..name.len().min(NAME_LIMIT)], cut_value(value, self.crlf))
+    }
+}
+
+/// A message's value as rules see it raw: LF line ends in a CRLF message, at most 8,192 octets.
+pub(super) fn cut_value(value: &[u8], crlf: bool) -> Cow<'_, [u8]> {
+    let cut = |v: &[u8]| v.len().min(VALUE_LIMIT);
+    match if crlf { fields::unix_lines(value) } else { Cow::Borrowed(value) } {
+        Cow::Borrowed(v) => Cow::Borrowed(&v[..cut(v)]),
+        Cow::Owned(mut v) => {
+            v.truncate(VALUE_LIMIT);
+            Cow::Owned(v)
+        }
+    }
+}
+
+/// What building the tree found odd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Oddities {
+    pub too_deep: bool,
+    pub too_many_parts: bool,
+    pub missing_boundary: bool,
+    pub unclosed_multipart: bool,
+}
+
+/// Mail::SpamAssassin::Message: levels of containers that are opened, parts of one multipart.
+const LEVELS: usize = 20;
+const PARTS_OF_ONE: usize = 1000;
+/// Constants.pm, MAX_BODY_LINE_LENGTH.
+pub(super) const LINE_LIMIT: usize = 2048;
+
+struct Pending {
+    part: PartId,
+    boundary: Option<Vec<u8>>,
+    source: Source,
+    range: Range<usize>,
+    levels: usize,
+    /// Text stands before the first boundary, so the body is read as if it began with an empty line.
+    empty_line_first: bool,
+}
+
+struct Builder {
+    parts: Vec<Part>,
+    queue: VecDeque<Pending>,
+    odd: Oddities,
+}
+
+/// The tree in depth-first order.
+pub(super) fn build(message: &Source, section: &Section) -> (Vec<Part>, Oddities) {
+    let mut builder = Builder { parts: Vec::new(), queue: VecDeque::new(), odd: Oddities::default() };
+    builder.message(None, message, section, LEVELS);
+    while let Some(pending) = builder.queue.pop_front() {
+        let is_multipart = builder.parts[pending.part].content_type.starts_with("multipart/");
+        if is_multipart && pending.levels == 0 {
+            builder.odd.too_deep = true;
+        }
+        match &pending.boundary {
+            Some(boundary) if is_multipart && pending.levels > 0 => builder.multipart(&pending, boundary),
+            _ => builder.single(pending, is_multipart),
+        }
+    }
+    (depth_first(builder.parts), builder.odd)
+}
+
+impl Builder {
+    fn add(&mut self, parent: Option<PartId>, header: Header) -> PartId {
+        let depth = parent.map_or(0, |p| self.parts[p].depth + 1);
+        self.parts.push(Part::new(parent, depth, header));
+        let id = self.parts.len() - 1;
+        if let Some(p) = parent {
+            self.parts[p].children.push(id);
+            self.parts[p].leaf = false;
+        }
+        id
+    }
+
+    /// A whole message: the one that came in, or one inside it.
+    fn message(&mut self, parent: Option<PartId>, source: &Source, section: &Section, levels: usize) {
+        let header = Header { source: source.clone(), fields: section.fields.clone(), crlf: section.crlf, of_message: true };
+        let id = self.add(parent, header);
+        let part = &mut self.parts[id];
+        let content_type = ContentType::parse(part.value("content-type").as_deref());
+        let boundary = content_type.boundary.clone();
+        part.describe(content_type, None);
+        let (source, range) = match mend(&source[section.body..], section.crlf) {
+            Some(mended) => {
+                let range = 0..mended.len();
+                (Arc::new(mended), range)
+            }
+            None => (source.clone(), section.body..source.len()),
+        };
+        let body = &source[range.clone()];
+        let empty_line_first = part.content_type.starts_with("multipart/") && begins_with_text(body, boundary.as_deref());
+        self.queue.push_back(Pending { part: id, boundary, source, range, levels, empty_line_first });
+    }
+
+    fn single(&mut self, pending: Pending, is_multipart: bool) {
+        let Pending { part: id, boundary, mut source, mut range, levels, empty_line_first } = pending;
+        if empty_line_first {
+            let mut text = Vec::with_capacity(range.len() + 1);
+            text.push(b'\n');
+            text.extend_from_slice(&source[range]);
+            range = 0..text.len();
+            source = Arc::new(text);
+        }
+        let full = self.parts.len() >= limits::MIME_PARTS;
+        let part = &mut self.parts[id];
+        if is_multipart && boundary.is_none() {
+            part.content_type = "text/plain".into();
+            self.odd.missing_boundary = true;
+        }
+        (part.source, part.body) = (source, range);
+        part.settle();
+        let is_message = matches!(part.content_type.as_str(), "message/rfc822" | "message/global");
+        if !is_message {
+            return;
+        }
+        if levels == 0 {
+            self.odd.too_deep = true;
+            return;
+        }
+        let nested = match part.encoding.as_str() {
+            "quoted-printable" | "base64" => Arc::new(part.decoded().to_vec()),
+            _ if part.body == (0..part.source.len()) => part.source.clone(),
+            _ => Arc::new(part.raw().to_vec()),
+        };
+        if nested.is_empty() {
+            return;
+        }
+        if full {
+            self.odd.too_many_parts = true;
+            return;
+        }
+        part.decoded = OnceLock::new();
+        let section = fields::split(&nested);
+        self.message(Some(id), &nested, &section, levels - 1);
+    }
+}
+
+/// SpamAssassin puts an empty line before a multipart body that begins with text instead of its boundary.
+fn begins_with_text(body: &[u8], boundary: Option<&[u8]>) -> bool {
+    let end = fields::line_end(body, 0);
+    let first = &body[..end];
+    if end == body.len() || first.iter().all(|b| fields::is_space(*b)) {
+        return false;
+    }
+    !boundary.is_some_and(|b| first.strip_prefix(b"--").is_some_and(|rest| rest.starts_with(b)))
+}
+
+/// A body's lines with LF, and runs of more than 20 blank lines cut to 20; `None` where nothing changes.
+fn mend(body: &[u8], crlf: bool) -> Option<Vec<u8>> {
+    const RUN: usize = 20;
+    let has_long_run = || {
+        let (mut at, mut blank) = (0, 0);
+        while at < body.len() {
+            let end = fields::line_end(body, at);
+            let is_blank = fields::is_space(body[at]) && body[at..end].iter().all(|b| fields::is_space(*b));
+            blank = if is_blank { blank + 1 } else { 0 };
+            if blank > RUN {
+                return true;
+            }
+            at = end;
+        }
+        false
+    };
+    let has_crlf = crlf && memmem::find(body, b"\r\n").is_some();
+    if !has_long_run() {
+        return has_crlf.then(|| fields::unix_lines(body).into_owned());
+    }
+    let mut out = Vec::with_capacity(body.len());
+    let mut run: Vec<&[u8]> = Vec::new();
+    let mut run_at_start = true;
+    let mut at = 0;
+    while at < body.len() {
+        let end = fields::line_end(body, at);
+        let line = &body[at..end];
+        if line.iter().all(|b| fields::is_space(*b)) {
+            run.push(line);
+        } else {
+            push_run(&mut out, &run, run_at_start);
+            run.clear();
+            run_at_start = false;
+            out.extend_from_slice(line);
+        }
+        at = end;
+    }
+    push_run(&mut out, &run, run_at_start);
+    Some(if crlf { fields::unix_lines(&out).into_owned() } else { out })
+}
+
+/// The first line of a run stays (at the start of a body the first two), and the last 19.
+fn push_run(out: &mut Vec<u8>, run: &[&[u8]], at_start: bool) {
+    let head = if at_start { 2 } else { 1 };
+    if run.len() <= head + 19 {
+        run.iter().for_each(|line| out.extend_from_slice(line));
+    } else {
+        run[..head].iter().chain(&run[run.len() - 19..]).for_each(|line| out.extend_from_slice(line));
+    }
+}
+
+/// What a line is to a multipart with this boundary.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Delimiter {
+    Text,
+    Open,
+    Close,
+}
+
+fn delimiter(line: &[u8], boundary: &[u8]) -> Delimiter {
+    let Some(rest) = line.strip_prefix(b"--").and_then(|rest| rest.strip_prefix(boundary)) else { return Delimiter::Text };
+    let blank = |text: &[u8]| text.iter().all(|b| fields::is_space(*b));
+    match rest.strip_prefix(b"--") {
+        Some(after) if blank(after) => Delimiter::Close,
+        _ if blank(rest) => Delimiter::Open,
+        _ => Delimiter::Text,
+    }
+}
+
+/// One part while its lines are read.
+#[derive(Default)]
+struct Open {
+    fields: Vec<Field>,
+    /// Start of the field whose end is not seen yet.
+    field: Option<usize>,
+    body: Option<usize>,
+    long_lines: bool,
+    /// Lines of this boundary belong to a child that uses the same one.
+    same_boundary_inside: bool,
+}
+
+impl Builder {
+    fn multipart(&mut self, pending: &Pending, boundary: &[u8]) {
+        let source = pending.source.clone();
+        let text = &source[..pending.range.end];
+        self.parts[pending.part].leaf = false;
+        let (mut at, found) = after_preamble(text, pending.range.start, boundary);
+        let mut open = Open::default();
+        if !found {
+            self.odd.missing_boundary = true;
+            if pending.empty_line_first {
+                open.body = Some(at);
+            }
+        }
+        let mut count = 0;
+        let mut same_boundary_inside = false;
+        while at < text.len() {
+            let end = fields::line_end(text, at);
+            let mut kind = delimiter(&text[at..end], boundary);
+            if same_boundary_inside && kind != Delimiter::Text {
+                same_boundary_inside = kind != Delimiter::Close;
+                kind = Delimiter::Text;
+            }
+            let last = end == text.len();
+            if last || kind != Delimiter::Text {
+                self.close_part(pending, &source, std::mem::take(&mut open), at..end, kind);
+                count += 1;
+                if kind == Delimiter::Close {
+                    return;
+                }
+                if count == PARTS_OF_ONE || self.parts.len() >= limits::MIME_PARTS {
+                    self.odd.too_many_parts = true;
+                    return;
+                }
+            } else {
+                open.line(text, at, end, boundary);
+                same_boundary_inside |= std::mem::take(&mut open.same_boundary_inside);
+            }
+            at = end;
+        }
+        self.odd.unclosed_multipart = true;
+    }
+
+    fn close_part(&mut self, pending: &Pending, source: &Source, mut open: Open, line: Range<usize>, kind: Delimiter) {
+        let (start, mut end) = match kind {
+            // The last line of a text without its closing boundary belongs to the part, whatever it looks like.
+            Delimiter::Text => {
+                open.long_lines |= line.len() > LINE_LIMIT;
+                (open.body.unwrap_or(line.start), line.end)
+            }
+            Delimiter::Open | Delimiter::Close => (open.body.unwrap_or(line.start), line.start),
+        };
+        // RFC 2046 §5.1.1: the line end before a delimiter belongs to the delimiter.
+        if kind != Delimiter::Text && end > start && source[end - 1] == b'\n' {
+            end -= 1;
+        }
+        let header = Header { source: source.clone(), fields: open.fields, crlf: false, of_message: false };
+        let id = self.add(Some(pending.part), header);
+        let in_digest = self.parts[pending.part].content_type == "multipart/digest";
+        let part = &mut self.parts[id];
+        let mut content_type = ContentType::parse(part.value("content-type").as_deref());
+        if content_type.missing && in_digest {
+            content_type.kind = "message/rfc822".into();
+        }
+        let boundary = content_type.boundary.clone().or_else(|| pending.boundary.clone());
+        part.describe(content_type, pending.boundary.clone());
+        let (source, range) = if open.long_lines {
+            let broken = break_lines(&source[start..end], kind != Delimiter::Text);
+            let range = 0..broken.len();
+            (Arc::new(broken), range)
+        } else {
+            (source.clone(), start..end)
+        };
+        self.queue.push_back(Pending { part: id, boundary, source, range, levels: pending.levels - 1, empty_line_first: false });
+    }
+}
+
+impl Open {
+    fn line(&mut self, text: &[u8], at: usize, end: usize, boundary: &[u8]) {
+        let line = &text[at..end];
+        if self.body.is_none() {
+            if fields::begins_field(line) {
+                self.close_field(text, at);
+                self.field = Some(at);
+                return;
+            }
+            if matches!(line.first(), Some(b' ' | b'\t')) && self.field.is_some() {
+                return;
+            }
+            if self.close_field(text, at) {
+                self.same_boundary_inside = self.declares(text, boundary);
+            }
+            if matches!(line, b"\n" | b"\r\n" | b"\r" | b"") {
+                self.body = Some(end);
+                return;
+            }
+            self.body = Some(at);
+        }
+        self.long_lines |= line.len() > LINE_LIMIT;
+    }
+
+    /// True when the field that ends here is a Content-Type.
+    fn close_field(&mut self, text: &[u8], end: usize) -> bool {
+        let Some(start) = self.field.take() else { return false };
+        let Some(colon) = memchr::memchr(b':', &text[start..end]) else { return false };
+        let colon = start + colon;
+        let blanks = text[colon + 1..end].iter().take_while(|b| fields::is_space(**b)).count();
+        if self.fields.len() < limits::FIELDS {
+            self.fields.push(Field { name: start..colon, value: colon + 1 + blanks..end });
+        }
+        text[start..colon].eq_ignore_ascii_case(b"content-type")
+    }
+
+    fn declares(&self, text: &[u8], boundary: &[u8]) -> bool {
+        let value = self.fields.last().map(|f| decode::header(f.value(text), b"content-type"));
+        ContentType::parse(value.as_deref()).boundary.as_deref() == Some(boundary)
+    }
+}
+
+/// Where the first part begins, and whether a boundary stands before it.
+fn after_preamble(text: &[u8], start: usize, boundary: &[u8]) -> (usize, bool) {
+    let mut at = start;
+    while at < text.len() {
+        let end = fields::line_end(text, at);
+        if text[at] == b'-' && delimiter(&text[at..end], boundary) == Delimiter::Open {
+            return (end, true);
+        }
+        at = end;
+    }
+    (start, false)
+}
+
+/// Lines over 2,048 octets are cut, a line end standing between the pieces. `chomped`: the last line end was cut off.
+fn break_lines(text: &[u8], chomped: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + text.len() / LINE_LIMIT + 1);
+    let mut at = 0;
+    while at < text.len() {
+        let end = fields::line_end(text, at);
+        let mut line = &text[at..end];
+        let missing = usize::from(chomped && !line.ends_with(b"\n"));
+        while line.len() + missing > LINE_LIMIT && line.len() >= LINE_LIMIT {
+            out.extend_from_slice(&line[..LINE_LIMIT]);
+            out.push(b'\n');
+            line = &line[LINE_LIMIT..];
+        }
+        out.extend_from_slice(line);
+        at = end;
+    }
+    out
+}
+
+/// Parts come level by level; rules walk them depth first.
+fn depth_first(parts: Vec<Part>) -> Vec<Part> {
+    let mut order = Vec::with_capacity(parts.len());
+    let mut stack = vec![0];
+    while let Some(id) = stack.pop() {
+        if let Some(part) = parts.get(id) {
+            order.push(id);
+            stack.extend(part.children.iter().rev());
+        }
+    }
+    let mut place = vec![0; parts.len()];
+    for (new, old) in order.iter().enumerate() {
+        place[*old] = new;
+    }
+    let mut slots: Vec<Option<Part>> = parts.into_iter().map(Some).collect();
+    order
+        .iter()
+        .filter_map(|old| {
+            let mut part = slots[*old].take()?;
+            part.parent = part.parent.map(|p| place[p]);
+            part.children.iter_mut().for_each(|c| *c = place[*c]);
+            if !part.leaf {
+                part.settle();
+            }
+            Some(part)
+        })
+        .collect()
 }

@@ -1,0 +1,221 @@
+//! What rules see of a message, against what SpamAssassin's rules see of it.
+//!
+//! `HAMGATE_TRUTH` holds `edge/views.jsonl` beside its messages; `HAMGATE_VIEWS` may name further such files, separated by
+//! colons, whose paths are absolute. Prints a table by view and family, then the first differences.
+
+use hamgate::base::NetSet;
+use hamgate::mail::{Arrival, HeaderQuery, Mail, Reading, ViewOptions};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{env, fs};
+
+/// Where Debian puts the stock rules, whose top-level domains the views need.
+const STOCK_RULES: &str = "/usr/share/spamassassin";
+
+struct Case {
+    name: String,
+    family: String,
+    message: Vec<u8>,
+    options: ViewOptions,
+    expected: Value,
+}
+
+/// One view: its name, and what we and SpamAssassin say where they differ.
+type View = fn(&Reading<'_>, &Value) -> Option<(String, String)>;
+
+const VIEWS: &[(&str, View)] = &[
+    ("body", |r, v| list(r.body(), &v["body"])),
+    ("rawbody", |r, v| list(r.rawbody(), &v["rawbody"])),
+    ("visible", |r, v| list(r.visible(), &v["visible"])),
+    ("invisible", |r, v| list(r.invisible(), &v["invisible"])),
+    ("header", |r, v| headers(r, v, |name| !name.starts_with("X-Spam-Relays-"))),
+    ("relays", |r, v| headers(r, v, |name| name.starts_with("X-Spam-Relays-"))),
+    ("parts", parts),
+];
+
+#[test]
+#[ignore = "needs the parity folder (HAMGATE_TRUTH)"]
+fn rules_see_what_spamassassins_rules_see() {
+    let mut table: BTreeMap<(&str, String), (usize, usize)> = BTreeMap::new();
+    let mut differences = String::new();
+    let only = env::var("HAMGATE_VIEW").ok();
+    for case in cases() {
+        let mail = Mail::parse(case.message);
+        let arrival = Arrival::FromFields;
+        let reading = Reading::new(&mail, &arrival, &case.options);
+        for (view, compare) in VIEWS.iter().filter(|(view, _)| only.as_deref().is_none_or(|o| o == *view)) {
+            let difference = compare(&reading, &case.expected);
+            let cell = table.entry((view, case.family.clone())).or_default();
+            match difference {
+                None => cell.0 += 1,
+                Some((ours, theirs)) => {
+                    cell.1 += 1;
+                    let _ = writeln!(differences, "{} {view}\n  ours   {ours}\n  theirs {theirs}", case.name);
+                }
+            }
+        }
+    }
+    println!("{differences}");
+    let mut totals: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for ((view, family), (equal, different)) in &table {
+        println!("{view:10} {family:10} equal {equal:5} different {different:4}");
+        let total = totals.entry(view).or_default();
+        (total.0, total.1) = (total.0 + equal, total.1 + different);
+    }
+    for (view, (equal, different)) in &totals {
+        println!("{view:10} all        equal {equal:5} different {different:4}  {:.2} %", 100.0 * *equal as f64 / (equal + different) as f64);
+    }
+    let (equal, different) = totals.values().fold((0, 0), |sum, t| (sum.0 + t.0, sum.1 + t.1));
+    assert!(equal > 0, "no case was found");
+    assert!(equal * 100 >= (equal + different) * 98, "{different} of {} views differ", equal + different);
+}
+
+fn cases() -> Vec<Case> {
+    let edge = PathBuf::from(env::var("HAMGATE_TRUTH").expect("HAMGATE_TRUTH")).join("edge");
+    let stock = stock_options();
+    let mut files = vec![edge.join("views.jsonl")];
+    if let Ok(more) = env::var("HAMGATE_VIEWS") {
+        files.extend(more.split(':').map(PathBuf::from));
+    }
+    let mut cases = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        for line in text.lines() {
+            let expected: Value = serde_json::from_str(line).expect("JSON");
+            let name = expected["path"].as_str().expect("path").to_string();
+            let path = edge.join(&name);
+            let Ok(message) = fs::read(&path) else { panic!("{}", path.display()) };
+            let is_edge = path.parent() == Some(&*edge);
+            let mut options = stock.clone();
+            if is_edge {
+                let text = fs::read_to_string(path.with_extension("cf")).unwrap_or_default();
+                text.lines().for_each(|line| apply(&mut options, line));
+            }
+            let family = if is_edge { name.split('-').nth(1).unwrap_or("?").to_string() } else { "corpus".to_string() };
+            cases.push(Case { name, family, message, options, expected });
+        }
+    }
+    cases
+}
+
+fn stock_options() -> ViewOptions {
+    let mut options = ViewOptions::default();
+    for set in [&mut options.trusted, &mut options.internal] {
+        set.add("127.0.0.0/8").expect("net");
+        set.add("::1").expect("net");
+    }
+    for file in ["20_aux_tlds.cf", "updates_spamassassin_org/20_aux_tlds.cf"] {
+        let text = fs::read_to_string(Path::new(STOCK_RULES).join(file)).unwrap_or_default();
+        text.lines().filter(|l| l.trim_start().starts_with("util_rb_")).for_each(|line| apply(&mut options, line));
+    }
+    assert!(!options.domains.tlds.is_empty(), "no top-level domains in {STOCK_RULES}");
+    options
+}
+
+/// The few options that views depend on.
+fn apply(options: &mut ViewOptions, line: &str) {
+    let line = line.split('#').next().unwrap_or("").trim();
+    let (key, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let value = value.trim();
+    let add = |set: &mut NetSet| value.split_whitespace().for_each(|net| set.add(net).expect("network"));
+    let domains = Arc::make_mut(&mut options.domains);
+    let words = || value.split_whitespace().map(str::to_lowercase);
+    match key.to_ascii_lowercase().as_str() {
+        "trusted_networks" => {
+            add(&mut options.trusted);
+            options.networks_configured = true;
+            options.trusted_configured = true;
+        }
+        "internal_networks" => {
+            add(&mut options.internal);
+            options.networks_configured = true;
+            options.internal_configured = true;
+        }
+        "msa_networks" => add(&mut options.msa),
+        "normalize_charset" => options.normalize_charset = value != "0",
+        "parse_dkim_uris" => options.parse_dkim_uris = value != "0",
+        "body_part_scan_size" => options.body_part_scan_size = value.parse().expect("size"),
+        "rawbody_part_scan_size" => options.rawbody_part_scan_size = value.parse().expect("size"),
+        "envelope_sender_header" => options.envelope_sender_header = Some(value.to_string()),
+        "originating_ip_headers" => options.originating_ip_headers.extend(value.split_whitespace().map(str::to_string)),
+        "util_rb_tld" => domains.tlds.extend(words()),
+        "util_rb_2tld" => domains.two_level.extend(words()),
+        "util_rb_3tld" => domains.three_level.extend(words()),
+        _ => {}
+    }
+}
+
+/// One character for each octet, as in the views.
+fn shown(octets: &[u8]) -> String {
+    octets.iter().map(|b| char::from(*b)).collect()
+}
+
+fn list(ours: &[Vec<u8>], theirs: &Value) -> Option<(String, String)> {
+    let ours: Vec<String> = ours.iter().map(|p| shown(p)).collect();
+    let theirs: Vec<String> = theirs.as_array().map(|a| a.iter().map(|v| v.as_str().unwrap_or("").to_string()).collect()).unwrap_or_default();
+    let at = (0..ours.len().max(theirs.len())).find(|i| ours.get(*i) != theirs.get(*i))?;
+    let piece = |list: &[String]| list.get(at).map_or("(none)".to_string(), |p| excerpt(p, ours.get(at), theirs.get(at)));
+    Some((format!("[{at}/{}] {}", ours.len(), piece(&ours)), format!("[{at}/{}] {}", theirs.len(), piece(&theirs))))
+}
+
+/// The text around the first difference.
+fn excerpt(text: &str, a: Option<&String>, b: Option<&String>) -> String {
+    let common = match (a, b) {
+        (Some(a), Some(b)) => a.chars().zip(b.chars()).take_while(|(x, y)| x == y).count(),
+        _ => 0,
+    };
+    let start = common.saturating_sub(30);
+    format!("{}{:?}", if start > 0 { "…" } else { "" }, text.chars().skip(start).take(110).collect::<String>())
+}
+
+fn headers(reading: &Reading<'_>, expected: &Value, wanted: fn(&str) -> bool) -> Option<(String, String)> {
+    const NAMES: &str = "From From:addr From:name From:raw From:addr:first From:addr:last From:addr:host From:addr:domain Reply-To:addr \
+        Reply-To:name Sender:addr To To:addr To:name Cc:addr ToCc ToCc:addr MESSAGEID MESSAGEID:host EnvelopeFrom Subject Subject:raw \
+        X-Other Received Received:ip Return-Path:addr X-Spam-Relays-Trusted X-Spam-Relays-Untrusted X-Spam-Relays-Internal \
+        X-Spam-Relays-External Content-Type ALL ALL:raw ALL-TRUSTED ALL-INTERNAL ALL-UNTRUSTED ALL-EXTERNAL";
+    let theirs = &expected["header"];
+    for name in NAMES.split_whitespace().filter(|name| wanted(name)) {
+        let query = HeaderQuery::parse(name).expect("query");
+        if name.starts_with("ALL") && theirs.get(name).is_none() {
+            continue;
+        }
+        // SpamAssassin's `get` in scalar context: the first value of a filtered list, else all joined.
+        let values = reading.header_values(&query);
+        let is_single = name.contains(":addr") || name.contains(":name") || name.contains(":host") || name.contains(":ip") || name == "EnvelopeFrom";
+        let mut ours = match (values.first(), is_single) {
+            (None, _) => None,
+            (Some(first), true) => Some(shown(first.strip_suffix(b"\n").unwrap_or(first))),
+            (Some(_), false) => Some(shown(&values.concat())),
+        };
+        if let Some(text) = &mut ours {
+            *text = text.chars().take(6000).collect();
+        }
+        let theirs = theirs.get(name).and_then(Value::as_str).map(|t| t.chars().take(6000).collect::<String>());
+        if ours != theirs {
+            let piece = |text: &Option<String>| text.as_ref().map_or("(absent)".to_string(), |t| excerpt(t, ours.as_ref(), theirs.as_ref()));
+            return Some((format!("{name}: {}", piece(&ours)), format!("{name}: {}", piece(&theirs))));
+        }
+    }
+    None
+}
+
+fn parts(reading: &Reading<'_>, expected: &Value) -> Option<(String, String)> {
+    let text = |v: &Value| v.as_str().unwrap_or("").to_string();
+    let theirs: Vec<String> = expected["parts"].as_array().map(Vec::as_slice).unwrap_or_default().iter().map(|p| {
+        let leaf = p["leaf"].as_u64() == Some(1);
+        let leaf_only = |key: &str| if leaf { text(&p[key]) } else { String::new() };
+        format!("{} {} name={} charset={} boundary={} {}", text(&p["type"]), text(&p["effective_type"]), leaf_only("name"), leaf_only("charset"), leaf_only("boundary"), p["bytes"].as_u64().map_or("-".into(), |n| n.to_string()))
+    }).collect();
+    let ours: Vec<String> = reading.mail.parts().iter().filter(|p| !p.content_type.is_empty()).map(|p| {
+        let leaf = p.is_leaf();
+        let leaf_only = |octets: &[u8]| if leaf { shown(octets) } else { String::new() };
+        let bytes = if leaf { p.decoded().len().to_string() } else { "-".into() };
+        format!("{} {} name={} charset={} boundary={} {bytes}", p.content_type, p.effective_type, leaf_only(p.name.as_bytes()), leaf_only(p.charset.as_bytes()), leaf_only(p.boundary.as_deref().unwrap_or_default()))
+    }).collect();
+    let at = (0..ours.len().max(theirs.len())).find(|i| ours.get(*i) != theirs.get(*i))?;
+    let piece = |list: &[String]| list.get(at).cloned().unwrap_or("(none)".into());
+    Some((format!("[{at}/{}] {}", ours.len(), piece(&ours)), format!("[{at}/{}] {}", theirs.len(), piece(&theirs))))
+}
