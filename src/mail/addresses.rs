@@ -394,7 +394,9 @@ mod tests {
 
     #[test]
     fn host_names_have_two_labels() {
-        for (host, valid) in [("a.b", true), ("a", false), ("a_b.c.d", true), ("a_b.c", false), ("-a.b", false), ("a..b", false), ("a.b..", true)] {
+        for (host, valid) in
+            [("a.b", true), ("a", false), ("a_b.c.d", true), ("a_b.c", false), ("-a.b", false), ("a..b", false), ("a.b..", true)]
+        {
             assert_eq!(is_fqdn(host.as_bytes()), valid, "{host}");
         }
     }

@@ -12,7 +12,10 @@ pub fn normalize<'a>(octets: &'a [u8], declared: &str, insist: bool) -> Cow<'a, 
     if ascii && !changes_ascii(declared) {
         return Cow::Borrowed(std::str::from_utf8(octets).unwrap_or_default());
     }
-    if !ascii && !insist && let Some(text) = strict_utf8(octets) {
+    if !ascii
+        && !insist
+        && let Some(text) = strict_utf8(octets)
+    {
         return Cow::Borrowed(text);
     }
     if let Some(text) = by_declaration(octets, declared, insist) {
@@ -50,7 +53,9 @@ fn is_utf16(declared: &str) -> bool {
 fn changes_ascii(declared: &str) -> bool {
     match find(declared) {
         Some(Codec::Iso2022Jp | Codec::Iso2022Kr | Codec::Hz | Codec::Utf7 | Codec::Utf16 { .. } | Codec::Utf32(_)) => true,
-        Some(Codec::Ascii | Codec::Utf8 | Codec::Windows1252 | Codec::Latin5 | Codec::Thai | Codec::Dos(_) | Codec::Table(_) | Codec::Gb2312) => false,
+        Some(
+            Codec::Ascii | Codec::Utf8 | Codec::Windows1252 | Codec::Latin5 | Codec::Thai | Codec::Dos(_) | Codec::Table(_) | Codec::Gb2312,
+        ) => false,
         None => is_utf16(declared),
     }
 }
@@ -71,7 +76,9 @@ enum Codec {
     Iso2022Kr,
     Hz,
     Utf7,
-    Utf16 { big: bool },
+    Utf16 {
+        big: bool,
+    },
     /// Byte order by mark alone where `None`.
     Utf32(Option<bool>),
 }
@@ -85,7 +92,9 @@ fn by_declaration(octets: &[u8], declared: &str, insist: bool) -> Option<String>
         Codec::Ascii if strict => None,
         Codec::Ascii => Some(octets.iter().map(|b| if b.is_ascii() { char::from(*b) } else { char::REPLACEMENT_CHARACTER }).collect()),
         Codec::Utf8 if strict => None,
-        Codec::Utf8 => Some(String::from_utf8_lossy(octets).chars().map(|c| if is_noncharacter(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()),
+        Codec::Utf8 => Some(
+            String::from_utf8_lossy(octets).chars().map(|c| if is_noncharacter(c) { char::REPLACEMENT_CHARACTER } else { c }).collect(),
+        ),
         Codec::Windows1252 => {
             let text = windows_1252(octets);
             (insist || !text.contains(char::REPLACEMENT_CHARACTER)).then_some(text)
@@ -130,7 +139,8 @@ fn find(declared: &str) -> Option<Codec> {
     if let Some(number) = after_any(name, &["windows-", "windows", "cp-", "cp", "ibm-", "ibm", "ms-", "ms"]) {
         return code_page(number);
     }
-    if name.contains("euc") && (name.ends_with("cn") || name.starts_with("cn")) || name.starts_with("gb2312") || name.starts_with("gb-2312") {
+    if name.contains("euc") && (name.ends_with("cn") || name.starts_with("cn")) || name.starts_with("gb2312") || name.starts_with("gb-2312")
+    {
         return Some(Codec::Gb2312);
     }
     if name.contains("euc") && name.ends_with("jp") {

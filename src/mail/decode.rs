@@ -226,7 +226,9 @@ fn decode_words(text: &[u8]) -> Vec<u8> {
     while at < text.len() {
         let (charset, len) = match word(&text[at..]) {
             Some(w) => (w.charset.to_ascii_lowercase(), w.len),
-            None => (Vec::new(), memchr(b'=', &text[at..]).filter(|n| *n > 0).unwrap_or(if text[at] == b'=' { 1 } else { text.len() - at })),
+            None => {
+                (Vec::new(), memchr(b'=', &text[at..]).filter(|n| *n > 0).unwrap_or(if text[at] == b'=' { 1 } else { text.len() - at }))
+            }
         };
         if charset != run_charset {
             close_run(&mut out, &mut run, &run_charset);
@@ -312,13 +314,9 @@ mod tests {
 
     #[test]
     fn quoted_printable_is_read_leniently() {
-        for (text, bytes) in [
-            ("a=3Db \t\n", &b"a=b\n"[..]),
-            ("a=\r\nb=  \nc", b"abc"),
-            ("=4=g=", b"=4=g="),
-            ("==\n41", b"A"),
-            ("=e9=E9", b"\xe9\xe9"),
-        ] {
+        for (text, bytes) in
+            [("a=3Db \t\n", &b"a=b\n"[..]), ("a=\r\nb=  \nc", b"abc"), ("=4=g=", b"=4=g="), ("==\n41", b"A"), ("=e9=E9", b"\xe9\xe9")]
+        {
             assert_eq!(quoted_printable(text.as_bytes()).bytes, bytes, "{text}");
         }
     }

@@ -56,7 +56,8 @@ const BAD_LINES_TOLERATED: usize = 3;
 /// Splits a message by SpamAssassin's rules, which tolerate three odd lines, a missing empty line and an mbox separator.
 pub fn split(message: &[u8]) -> Section {
     let start = separator_line(message);
-    let mut section = Section { start, body: message.len(), missing_separator: true, crlf: ends_in_crlf(message, start), ..Section::default() };
+    let mut section =
+        Section { start, body: message.len(), missing_separator: true, crlf: ends_in_crlf(message, start), ..Section::default() };
     let mut open: Option<usize> = None;
     let mut at = start;
     while at < message.len() {

@@ -40,7 +40,11 @@ impl HeaderQuery {
                 "domain" => (query.host, query.domain) = (true, true),
                 "ip" => query.ip = true,
                 "revip" => (query.ip, query.revip) = (true, true),
-                other => return Err(format!("\"{text}\": the modifier \"{other}\" is unknown: use raw, addr, name, first, last, host, domain, ip or revip")),
+                other => {
+                    return Err(format!(
+                        "\"{text}\": the modifier \"{other}\" is unknown: use raw, addr, name, first, last, host, domain, ip or revip"
+                    ));
+                }
             }
         }
         Ok(query)
@@ -93,12 +97,18 @@ pub(super) enum ValueSource {
     Field,
     All,
     /// Fields above (below) the handover from the outermost trusted (internal) relay, the handover's own included.
-    Range { from_top: bool, internal: bool },
+    Range {
+        from_top: bool,
+        internal: bool,
+    },
     MessageId,
     EnvelopeFrom,
     ToCc,
     /// Inside (`trusted`) or outside one of the two zones.
-    Relays { trusted: bool, internal: bool },
+    Relays {
+        trusted: bool,
+        internal: bool,
+    },
 }
 
 /// One field of the top section, cooked when first asked for.
@@ -251,10 +261,19 @@ pub(super) fn modify<'a>(query: &HeaderQuery, mut values: Values<'a>, domains: &
     if query.addr {
         values = values.iter().flat_map(|v| addresses::parse(v)).filter_map(|a| a.address.map(Cow::Owned)).collect();
     } else if query.display_name {
-        values = values.iter().flat_map(|v| addresses::parse(v)).filter_map(|a| a.phrase).map(|p| Cow::Owned(if query.raw { p } else { display_name(p) })).collect();
+        values = values
+            .iter()
+            .flat_map(|v| addresses::parse(v))
+            .filter_map(|a| a.phrase)
+            .map(|p| Cow::Owned(if query.raw { p } else { display_name(p) }))
+            .collect();
     }
     if query.host {
-        values = values.iter().filter_map(|v| host_of(v, query.addr, domains)).map(|h| Cow::Owned(if query.domain { registered(&h, domains) } else { h })).collect();
+        values = values
+            .iter()
+            .filter_map(|v| host_of(v, query.addr, domains))
+            .map(|h| Cow::Owned(if query.domain { registered(&h, domains) } else { h }))
+            .collect();
     } else if query.ip {
         let found = |v: &Cow<'_, [u8]>| {
             let address = ip::find_free(v)?;

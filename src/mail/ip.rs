@@ -137,7 +137,11 @@ mod tests {
             ("12:30:45 noon", None),
         ] {
             let text = text.as_bytes();
-            assert_eq!(find_free(text).or_else(|| find(text).filter(|_| text.starts_with(b":")).map(|r| &text[r])), found.map(str::as_bytes), "{text:?}");
+            assert_eq!(
+                find_free(text).or_else(|| find(text).filter(|_| text.starts_with(b":")).map(|r| &text[r])),
+                found.map(str::as_bytes),
+                "{text:?}"
+            );
         }
         assert_eq!(reversed(b"192.0.2.1").as_deref(), Some("1.2.0.192"));
     }

@@ -153,7 +153,10 @@ mod tests {
     fn the_tree_is_walked_depth_first() {
         let message = "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/alternative; boundary=b\n\n\
                        --b\n\none\n--b\nContent-Type: text/html\n\ntwo\n--b--\n--a\nContent-Type: message/rfc822\n\nSubject: x\n\nthree\n--a--\n";
-        assert_eq!(types(message), ["multipart/mixed", "-multipart/alternative", "--text/plain", "--text/html", "-message/rfc822", "--text/plain"]);
+        assert_eq!(
+            types(message),
+            ["multipart/mixed", "-multipart/alternative", "--text/plain", "--text/html", "-message/rfc822", "--text/plain"]
+        );
     }
 
     #[test]

@@ -39,7 +39,10 @@ pub struct PartView<'m> {
 
 pub enum Rendering<'m> {
     /// Not `wide`: each char stands for one octet (`normalize_charset 0`, or ASCII).
-    Plain { text: Cow<'m, str>, wide: bool },
+    Plain {
+        text: Cow<'m, str>,
+        wide: bool,
+    },
     Html(Box<Rendered>),
 }
 
@@ -153,7 +156,10 @@ impl<'m> Reading<'m> {
         let relays = self.relays();
         let handover = if internal { relays.last_internal_field } else { relays.last_trusted_field } + 1;
         if !raw {
-            return headers::handover_range(headers::lines(self.headers.all()), handover, from_top).into_iter().map(Cow::Borrowed).collect();
+            return headers::handover_range(headers::lines(self.headers.all()), handover, from_top)
+                .into_iter()
+                .map(Cow::Borrowed)
+                .collect();
         }
         let section = self.mail.pristine_header();
         let fields = headers::pristine_fields(&section);
@@ -238,7 +244,9 @@ impl<'m> Reading<'m> {
     }
 
     fn stands_below_received(&self, name: &str) -> bool {
-        let begins = |line: &[u8], name: &str| line.get(..name.len()).is_some_and(|l| l.eq_ignore_ascii_case(name.as_bytes())) && line.get(name.len()) == Some(&b':');
+        let begins = |line: &[u8], name: &str| {
+            line.get(..name.len()).is_some_and(|l| l.eq_ignore_ascii_case(name.as_bytes())) && line.get(name.len()) == Some(&b':')
+        };
         let mut received = false;
         headers::lines(self.headers.all()).any(|line| {
             let below = received && begins(line, name);
@@ -331,7 +339,11 @@ impl<'m> Reading<'m> {
         self.views.rawbody.get_or_init(|| {
             let mut chunks = Vec::new();
             for (_, part) in self.mail.leaves() {
-                let begins = |word: &str| part.effective_type.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'));
+                let begins = |word: &str| {
+                    part.effective_type
+                        .strip_prefix(word)
+                        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
+                };
                 if (begins("text") || begins("message")) && part.content_type != "text/calendar" {
                     text::chunks(part.decoded(), self.options.rawbody_part_scan_size, &mut chunks);
                 }

@@ -28,7 +28,10 @@ pub fn paragraphs(subject: &[u8], parts: &[PartText<'_>], scan_size: usize) -> V
     squeezed.extend_from_slice(subject);
     squeeze(&joined, characters, &mut squeezed);
     if !characters && !joined.is_ascii() {
-        let octets = String::from_utf8_lossy(&squeezed[subject.len()..]).chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect::<Vec<u8>>();
+        let octets = String::from_utf8_lossy(&squeezed[subject.len()..])
+            .chars()
+            .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
+            .collect::<Vec<u8>>();
         squeezed.truncate(subject.len());
         squeezed.extend_from_slice(&octets);
     }

@@ -134,12 +134,14 @@ impl Part {
 
     fn decode(&self) -> &decode::Decoded {
         self.decoded.get_or_init(|| {
-            decode::body(self.raw(), &self.encoding, is_text(&self.content_type)).unwrap_or(decode::Decoded { bytes: Vec::new(), clean: true })
+            decode::body(self.raw(), &self.encoding, is_text(&self.content_type))
+                .unwrap_or(decode::Decoded { bytes: Vec::new(), clean: true })
         })
     }
 
     fn describe(&mut self, content_type: ContentType, inherited: Option<Vec<u8>>) {
-        self.encoding = self.value("content-transfer-encoding").map(|v| String::from_utf8_lossy(&v).to_ascii_lowercase()).unwrap_or_default();
+        self.encoding =
+            self.value("content-transfer-encoding").map(|v| String::from_utf8_lossy(&v).to_ascii_lowercase()).unwrap_or_default();
         self.disposition = self.value("content-disposition").map(|v| String::from_utf8_lossy(&v).into_owned()).unwrap_or_default();
         self.boundary = content_type.boundary.or(inherited);
         self.charset = content_type.charset.unwrap_or_default();

@@ -5,3 +5,4 @@ mod mailserver;
 mod milter;
 mod spf;
 mod suites;
+mod views;

@@ -66,7 +66,10 @@ fn rules_see_what_spamassassins_rules_see() {
         (total.0, total.1) = (total.0 + equal, total.1 + different);
     }
     for (view, (equal, different)) in &totals {
-        println!("{view:10} all        equal {equal:5} different {different:4}  {:.2} %", 100.0 * *equal as f64 / (equal + different) as f64);
+        println!(
+            "{view:10} all        equal {equal:5} different {different:4}  {:.2} %",
+            100.0 * *equal as f64 / (equal + different) as f64
+        );
     }
     let (equal, different) = totals.values().fold((0, 0), |sum, t| (sum.0 + t.0, sum.1 + t.1));
     assert!(equal > 0, "no case was found");
@@ -155,7 +158,8 @@ fn shown(octets: &[u8]) -> String {
 
 fn list(ours: &[Vec<u8>], theirs: &Value) -> Option<(String, String)> {
     let ours: Vec<String> = ours.iter().map(|p| shown(p)).collect();
-    let theirs: Vec<String> = theirs.as_array().map(|a| a.iter().map(|v| v.as_str().unwrap_or("").to_string()).collect()).unwrap_or_default();
+    let theirs: Vec<String> =
+        theirs.as_array().map(|a| a.iter().map(|v| v.as_str().unwrap_or("").to_string()).collect()).unwrap_or_default();
     let at = (0..ours.len().max(theirs.len())).find(|i| ours.get(*i) != theirs.get(*i))?;
     let piece = |list: &[String]| list.get(at).map_or("(none)".to_string(), |p| excerpt(p, ours.get(at), theirs.get(at)));
     Some((format!("[{at}/{}] {}", ours.len(), piece(&ours)), format!("[{at}/{}] {}", theirs.len(), piece(&theirs))))
@@ -184,7 +188,8 @@ fn headers(reading: &Reading<'_>, expected: &Value, wanted: fn(&str) -> bool) ->
         }
         // SpamAssassin's `get` in scalar context: the first value of a filtered list, else all joined.
         let values = reading.header_values(&query);
-        let is_single = name.contains(":addr") || name.contains(":name") || name.contains(":host") || name.contains(":ip") || name == "EnvelopeFrom";
+        let is_single =
+            name.contains(":addr") || name.contains(":name") || name.contains(":host") || name.contains(":ip") || name == "EnvelopeFrom";
         let mut ours = match (values.first(), is_single) {
             (None, _) => None,
             (Some(first), true) => Some(shown(first.strip_suffix(b"\n").unwrap_or(first))),
@@ -195,7 +200,8 @@ fn headers(reading: &Reading<'_>, expected: &Value, wanted: fn(&str) -> bool) ->
         }
         let theirs = theirs.get(name).and_then(Value::as_str).map(|t| t.chars().take(6000).collect::<String>());
         if ours != theirs {
-            let piece = |text: &Option<String>| text.as_ref().map_or("(absent)".to_string(), |t| excerpt(t, ours.as_ref(), theirs.as_ref()));
+            let piece =
+                |text: &Option<String>| text.as_ref().map_or("(absent)".to_string(), |t| excerpt(t, ours.as_ref(), theirs.as_ref()));
             return Some((format!("{name}: {}", piece(&ours)), format!("{name}: {}", piece(&theirs))));
         }
     }
@@ -204,17 +210,44 @@ fn headers(reading: &Reading<'_>, expected: &Value, wanted: fn(&str) -> bool) ->
 
 fn parts(reading: &Reading<'_>, expected: &Value) -> Option<(String, String)> {
     let text = |v: &Value| v.as_str().unwrap_or("").to_string();
-    let theirs: Vec<String> = expected["parts"].as_array().map(Vec::as_slice).unwrap_or_default().iter().map(|p| {
-        let leaf = p["leaf"].as_u64() == Some(1);
-        let leaf_only = |key: &str| if leaf { text(&p[key]) } else { String::new() };
-        format!("{} {} name={} charset={} boundary={} {}", text(&p["type"]), text(&p["effective_type"]), leaf_only("name"), leaf_only("charset"), leaf_only("boundary"), p["bytes"].as_u64().map_or("-".into(), |n| n.to_string()))
-    }).collect();
-    let ours: Vec<String> = reading.mail.parts().iter().filter(|p| !p.content_type.is_empty()).map(|p| {
-        let leaf = p.is_leaf();
-        let leaf_only = |octets: &[u8]| if leaf { shown(octets) } else { String::new() };
-        let bytes = if leaf { p.decoded().len().to_string() } else { "-".into() };
-        format!("{} {} name={} charset={} boundary={} {bytes}", p.content_type, p.effective_type, leaf_only(p.name.as_bytes()), leaf_only(p.charset.as_bytes()), leaf_only(p.boundary.as_deref().unwrap_or_default()))
-    }).collect();
+    let theirs: Vec<String> = expected["parts"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+        .iter()
+        .map(|p| {
+            let leaf = p["leaf"].as_u64() == Some(1);
+            let leaf_only = |key: &str| if leaf { text(&p[key]) } else { String::new() };
+            format!(
+                "{} {} name={} charset={} boundary={} {}",
+                text(&p["type"]),
+                text(&p["effective_type"]),
+                leaf_only("name"),
+                leaf_only("charset"),
+                leaf_only("boundary"),
+                p["bytes"].as_u64().map_or("-".into(), |n| n.to_string())
+            )
+        })
+        .collect();
+    let ours: Vec<String> = reading
+        .mail
+        .parts()
+        .iter()
+        .filter(|p| !p.content_type.is_empty())
+        .map(|p| {
+            let leaf = p.is_leaf();
+            let leaf_only = |octets: &[u8]| if leaf { shown(octets) } else { String::new() };
+            let bytes = if leaf { p.decoded().len().to_string() } else { "-".into() };
+            format!(
+                "{} {} name={} charset={} boundary={} {bytes}",
+                p.content_type,
+                p.effective_type,
+                leaf_only(p.name.as_bytes()),
+                leaf_only(p.charset.as_bytes()),
+                leaf_only(p.boundary.as_deref().unwrap_or_default())
+            )
+        })
+        .collect();
     let at = (0..ours.len().max(theirs.len())).find(|i| ours.get(*i) != theirs.get(*i))?;
     let piece = |list: &[String]| list.get(at).cloned().unwrap_or("(none)".into());
     Some((format!("[{at}/{}] {}", ours.len(), piece(&ours)), format!("[{at}/{}] {}", theirs.len(), piece(&theirs))))

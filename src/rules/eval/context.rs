@@ -38,7 +38,7 @@ impl<'m> Context<'_, 'm> {
             return Arc::clone(known);
         }
         let found = Arc::new(match HeaderQuery::parse(query) {
-            Ok(parsed) => Header::new(query, self.reading.header_values(&parsed)),
+            Ok(parsed) => Header::new(query, self.reading.header_values(&parsed).into_iter().map(std::borrow::Cow::into_owned).collect()),
             Err(_) => Header::default(),
         });
         self.memo.headers.borrow_mut().insert(query.into(), Arc::clone(&found));
