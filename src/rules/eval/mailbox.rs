@@ -51,7 +51,7 @@ fn host_end(text: &[u8], from: usize, domains: &DomainTables) -> Option<usize> {
         let goes_on = text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_alphanumeric);
         if !goes_on {
             let name = lossy(label).to_ascii_lowercase();
-            return (count > 1 && domains.tlds.contains(&name)).then_some(at);
+            return (count > 1 && domains.is_tld(&name)).then_some(at);
         }
         if label.is_empty() || label.len() > LABEL || label[0] == b'-' || label.ends_with(b"-") {
             return None;

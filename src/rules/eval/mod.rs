@@ -7,6 +7,8 @@
 mod addresses;
 pub mod context;
 mod date;
+mod dkim;
+mod dmarc;
 mod forged;
 mod freemail;
 mod header;
@@ -15,13 +17,14 @@ mod mailbox;
 mod pending;
 mod perl;
 mod relay;
+mod spf;
 mod vbounce;
 mod welcome;
 
 pub use context::{Context, Header, Memo};
 
 use super::model::EvalKind;
-use crate::facts::Question;
+use crate::facts::{Answer, Authentication, Question};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -98,9 +101,34 @@ const fn local(name: &'static str, plugin: &'static str, accepts: Accepts, run: 
     Row { name, plugin, accepts, needs: Needs::Nothing, run }
 }
 
+/// SPF, DKIM, DMARC and ARC results: `Ok(None)` where nobody asks for them or nobody answered.
+fn authentication<'c>(context: &Context<'c, '_>) -> Result<Option<&'c Authentication>, Answered> {
+    match &context.facts.authentication {
+        Some(Answer::Known(found)) => Ok(Some(found)),
+        Some(Answer::Silent) => Ok(None),
+        None if context.network => Err(Answered::Pending),
+        None => Ok(None),
+    }
+}
+
+fn ask_authentication(context: &Context<'_, '_>, _: &[String]) -> Vec<Question> {
+    if context.network { vec![Question::Authentication] } else { Vec::new() }
+}
+
 /// Every family's rows.
-static FAMILIES: &[&[Row]] =
-    &[date::ROWS, forged::ROWS, freemail::ROWS, header::ROWS, relay::ROWS, vbounce::ROWS, welcome::ROWS, pending::ROWS];
+static FAMILIES: &[&[Row]] = &[
+    date::ROWS,
+    dkim::ROWS,
+    dmarc::ROWS,
+    forged::ROWS,
+    freemail::ROWS,
+    header::ROWS,
+    relay::ROWS,
+    spf::ROWS,
+    vbounce::ROWS,
+    welcome::ROWS,
+    pending::ROWS,
+];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Row>> = LazyLock::new(|| rows().map(|row| (row.name, row)).collect());
 
