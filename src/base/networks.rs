@@ -33,6 +33,14 @@ impl NetSet {
     }
 }
 
+impl NetSet {
+    /// Whether a whole network, as written, lies in one that is not excluded.
+    pub fn contains_net(&self, text: &str) -> bool {
+        let Some(inner) = parse(text.trim_start_matches('!').trim()) else { return false };
+        self.nets.iter().find(|(net, _)| net.contains(&inner)).is_some_and(|(_, wanted)| *wanted)
+    }
+}
+
 /// `::ffff:192.0.2.1` is 192.0.2.1.
 pub fn unmap(ip: IpAddr) -> IpAddr {
     match ip {

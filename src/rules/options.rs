@@ -19,6 +19,13 @@ pub struct Options {
     pub freemail: Freemail,
     /// `adsp_override`: domain (with a leading `*.` where given) to practice, one of `N U A D 1 2 3`.
     pub adsp_override: HashMap<String, char>,
+    /// Lists of words by the name of their option, in order, each once: `uridnsbl_skip_domain`, `bayes_ignore_header`,
+    /// `report_safe_copy_headers`, `dns_block_rule …`, `hashbl_acl_NAME` (with `!` for exclusions) …
+    pub words: HashMap<String, Vec<String>>,
+    /// Texts by a first word: `subjprefix`, `dns_query_restriction` (domain to `allow` or `deny`), `dns_block_rule` (domain
+    /// to rules), `rbl_timeout` (zone to seconds), `hashbl_email_domain_alias`, `bayes_stopword` (language to pattern).
+    pub tables: HashMap<String, BTreeMap<String, String>>,
+    pub output: Output,
     /// Every other setting by its present name; the last line wins.
     pub settings: HashMap<String, String>,
 }
@@ -33,8 +40,45 @@ impl Options {
         self.settings.get(name).and_then(|text| text.trim().parse().ok()).unwrap_or(default)
     }
 
+    /// The words of a list option; empty where none was given.
+    pub fn word_list(&self, name: &str) -> &[String] {
+        self.words.get(name).map_or(&[], Vec::as_slice)
+    }
+
     pub fn is_on(&self, name: &str, default: bool) -> bool {
         self.number(name, f64::from(u8::from(default))) != 0.0
+    }
+}
+
+/// What a message gets to carry: `add_header`, `rewrite_header`, `report` and kin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Fields added to ham: name without `X-Spam-`, template.
+    pub ham: Vec<(String, String)>,
+    pub spam: Vec<(String, String)>,
+    /// `Subject`, `From`, `To` to the text put before (behind, for addresses: as a comment).
+    pub rewrite: BTreeMap<String, String>,
+    /// 0: fields alone; 1: the message becomes an attachment of a report; 2: as text.
+    pub report_safe: u8,
+    pub report: String,
+    pub unsafe_report: String,
+    /// `version_tag`, appended to the version.
+    pub version_tags: Vec<String>,
+}
+
+impl Default for Output {
+    /// SpamAssassin itself adds no other field than this; the rest comes from its stock files.
+    fn default() -> Self {
+        let version = ("Checker-Version".to_owned(), "Hamgate _VERSION_ (_SUBVERSION_) on _HOSTNAME_".to_owned());
+        Output {
+            ham: vec![version.clone()],
+            spam: vec![version],
+            rewrite: BTreeMap::new(),
+            report_safe: 1,
+            report: String::new(),
+            unsafe_report: String::new(),
+            version_tags: Vec::new(),
+        }
     }
 }
 
