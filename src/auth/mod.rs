@@ -13,6 +13,7 @@ pub mod forged;
 pub mod letter;
 pub mod results;
 pub mod settings;
+pub mod sign;
 pub mod spf;
 pub mod tags;
 

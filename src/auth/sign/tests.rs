@@ -1,0 +1,192 @@
+//! What we sign verifies, with every form and key; what is not ours is not signed.
+
+use super::*;
+use crate::auth::canon::{Canonicalization, Form as Canon};
+use crate::auth::dkim;
+use crate::dns::{Resolver, Settings as DnsSettings, Zone, ZoneServer};
+use crate::facts::DkimResult;
+use std::sync::Arc;
+
+const MAIL: &[u8] = b"Received: from x\r\nFrom: Ann <ann@example.org>\r\nTo: b@example.net\r\nSubject: long\r\n  subject\r\nDate: Wed, 25 Nov 2026 10:00:00 +0000\r\n\r\nHello  world \r\n\r\nbye\r\n\r\n\r\n";
+
+fn entry(kind: key::Kind, selector: &str) -> Entry {
+    let key = PrivateKey::parse(&PrivateKey::generate(kind).unwrap()).unwrap();
+    Entry { domain: "example.org".into(), selector: selector.into(), file: "test".into(), key: Arc::new(key) }
+}
+
+fn signing(entries: Vec<Entry>, canonicalization: Canonicalization) -> Signing {
+    let mut signers = Signers::default();
+    for entry in entries {
+        signers.add("example.org", entry, false);
+    }
+    let mut internal = NetSet::default();
+    internal.add("127.0.0.1").unwrap();
+    let form = Form { canonicalization, oversign: vec!["From".into(), "Content-Type".into()], also: Vec::new(), lifetime: 3600 };
+    Signing { signers, form, internal, logins: table::Logins::default() }
+}
+
+fn local() -> Client {
+    Client { ip: Some("127.0.0.1".parse().unwrap()), ..Client::default() }
+}
+
+fn signed(edits: &[Edit], mail: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for edit in edits {
+        let Edit::Prepend { name, value } = edit else { panic!("{edit:?}") };
+        out.extend_from_slice(format!("{name}: ").as_bytes());
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(mail);
+    out
+}
+
+async fn results(entries: &[Entry], raw: &[u8], now: u64) -> Vec<DkimResult> {
+    let zone: std::collections::HashMap<String, Vec<(String, String)>> =
+        entries.iter().map(|e| (format!("{}._domainkey.example.org", e.selector), vec![("TXT".to_owned(), e.key.record())])).collect();
+    let server = ZoneServer::start(Zone::parse(&serde_json::to_string(&zone).unwrap()).unwrap()).await.unwrap();
+    let settings = DnsSettings { name_servers: vec![server.address.to_string()], ..DnsSettings::default() };
+    let session = Resolver::new(&settings).unwrap().session();
+    dkim::verify(&session, &Letter::parse(raw), now).await.iter().map(|fact| fact.result).collect()
+}
+
+#[tokio::test]
+async fn what_we_sign_verifies_in_every_form_with_both_kinds_of_key() {
+    let entries = vec![entry(key::Kind::Rsa2048, "rsa"), entry(key::Kind::Ed25519, "ed")];
+    for header in [Canon::Simple, Canon::Relaxed] {
+        for body in [Canon::Simple, Canon::Relaxed] {
+            let signing = signing(entries.clone(), Canonicalization { header, body });
+            let edits = signing.edits(MAIL, &local(), 1_000_000).unwrap();
+            let raw = signed(&edits, MAIL);
+            assert!(raw.split(|b| *b == b'\n').all(|line| line.len() <= 80), "lines are short");
+            assert_eq!(results(&entries, &raw, 1_000_100).await, [DkimResult::Pass, DkimResult::Pass], "{header:?}/{body:?}");
+            let lf = String::from_utf8(raw.clone()).unwrap().replace("\r\n", "\n");
+            assert_eq!(results(&entries, lf.as_bytes(), 1_000_100).await, [DkimResult::Pass, DkimResult::Pass]);
+            assert_eq!(results(&entries, &raw, 1_009_999).await, [DkimResult::Fail, DkimResult::Fail], "expired");
+            let added = [b"Content-Type: text/html\r\n".as_slice(), &raw].concat();
+            assert_eq!(results(&entries, &added, 1_000_100).await, [DkimResult::Fail, DkimResult::Fail], "oversigned");
+        }
+    }
+}
+
+#[test]
+fn only_our_own_mail_is_signed() {
+    let signing = signing(vec![entry(key::Kind::Ed25519, "ed")], Canonicalization::RELAXED);
+    let client = |ip: &str, login: &str| Client { ip: Some(ip.parse().unwrap()), login: login.to_owned(), ..Client::default() };
+    for (client, raw, signs) in [
+        (client("127.0.0.1", ""), MAIL, true),
+        (client("192.0.2.1", ""), MAIL, false),
+        (client("192.0.2.1", "ann@example.org"), MAIL, true),
+        (client("192.0.2.1", "eve@example.net"), MAIL, false),
+        (client("192.0.2.1", "plain"), MAIL, true),
+        (Client::default(), MAIL, true),
+        (client("127.0.0.1", ""), b"From: a@example.net\r\n\r\n", false),
+        (client("127.0.0.1", ""), b"From: a@sub.example.org\r\n\r\n", false),
+        (client("127.0.0.1", ""), b"From: a@example.org, b@example.net\r\n\r\n", false),
+        (client("127.0.0.1", ""), b"From: a@example.org\r\nFrom: b@example.org\r\n\r\n", false),
+        (client("127.0.0.1", ""), b"Subject: x\r\n\r\n", false),
+    ] {
+        assert_eq!(signing.edits(raw, &client, 1).is_ok(), signs, "{client:?} {}", String::from_utf8_lossy(raw));
+    }
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = std::env::temp_dir().join(format!("hamgate-key-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("s.key");
+    std::fs::write(&file, PrivateKey::generate(key::Kind::Ed25519).unwrap()).unwrap();
+    for (mode, good) in [(0o600, true), (0o400, true), (0o640, true), (0o644, false), (0o660, false), (0o604, false)] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(PrivateKey::read(&file).is_ok(), good, "{mode:o}");
+    }
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let link = folder.join("link.key");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    assert!(PrivateKey::read(&link).is_err(), "a link may lead elsewhere tomorrow");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(PrivateKey::read(&file).is_err(), "a folder that everybody may write to");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A folder with OpenDKIM's files, each as `(name, text)`.
+fn site(name: &str, files: &[(&str, String)]) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = std::env::temp_dir().join(format!("hamgate-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (file, text) in files {
+        let path = folder.join(file);
+        std::fs::write(&path, text.replace("DIR", folder.to_str().unwrap())).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn tables_of_opendkim_are_read_as_they_are() {
+    let folder = site(
+        "tables",
+        &[
+            ("a.key", PrivateKey::generate(key::Kind::Rsa2048).unwrap()),
+            ("b.key", PrivateKey::generate(key::Kind::Ed25519).unwrap()),
+            ("key.table", "# keys\nrsa example.org:s1:DIR/a.key\ned example.org:s2:DIR/b.key\nany %:s3:DIR/b.key\n".to_owned()),
+            ("signing.table", "*@example.org rsa\n*@example.org ed\n*@*.example.net any\n*@example.com missing\n".to_owned()),
+            ("opendkim.conf", "KeyTable DIR/key.table\nSigningTable refile:DIR/signing.table\nSocket inet:8891@localhost\nMode sv\nCanonicalization relaxed/simple\n".to_owned()),
+        ],
+    );
+    let import = opendkim::read(&folder.join("opendkim.conf"));
+    let signers = &import.signing.signers;
+    let selectors = |address: &str| -> Vec<String> {
+        let domain = address.rsplit_once('@').unwrap().1;
+        signers.for_author(address, domain).iter().map(|e| format!("{}:{}", e.signing_domain(domain), e.selector)).collect()
+    };
+    assert_eq!(selectors("ann@example.org"), ["example.org:s1", "example.org:s2"]);
+    assert_eq!(selectors("bob@x.example.net"), ["x.example.net:s3"]);
+    assert_eq!(selectors("bob@example.net"), Vec::<String>::new());
+    assert_eq!(import.socket.as_deref(), Some("inet:8891@localhost"));
+    let told: Vec<&str> = import.complaints.iter().map(|c| c.what.as_str()).collect();
+    assert_eq!(told, ["mode has no effect", "no key is named \"missing\""]);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_plain_opendkim_conf_signs_for_its_domain() {
+    let folder = site(
+        "plain",
+        &[
+            ("a.key", PrivateKey::generate(key::Kind::Rsa2048).unwrap()),
+            (
+                "opendkim.conf",
+                "Domain example.org\nKeyFile DIR/a.key\nSelector mail\nSocket inet:8891@localhost\nSubDomains yes\n".to_owned(),
+            ),
+        ],
+    );
+    let import = opendkim::read(&folder.join("opendkim.conf"));
+    assert!(import.complaints.is_empty(), "{:?}", import.complaints);
+    assert!(import.signing.edits(MAIL, &local(), 1).is_ok());
+    let sub = import.signing.signers.for_author("a@sub.example.org", "sub.example.org");
+    assert_eq!(sub[0].signing_domain("sub.example.org"), "example.org");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn keys_lie_in_folders_by_domain() {
+    let folder = site("folders", &[]);
+    let files = site("folders/example.org", &[]);
+    let _ = files;
+    let inside = folder.join("example.org");
+    std::fs::create_dir_all(&inside).unwrap();
+    for (name, kind) in [("rsa.key", key::Kind::Rsa2048), ("ed.key", key::Kind::Ed25519)] {
+        use std::io::Write;
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(inside.join(name)).unwrap();
+        file.write_all(PrivateKey::generate(kind).unwrap().as_bytes()).unwrap();
+    }
+    let mut complaints = Vec::new();
+    let signers = Signers::of_folder(&folder, &mut complaints);
+    assert!(complaints.is_empty(), "{complaints:?}");
+    assert_eq!(signers.for_author("a@example.org", "example.org").len(), 2);
+    assert_eq!(signers.for_author("a@other.example", "other.example").len(), 0);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
