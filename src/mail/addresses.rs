@@ -369,10 +369,12 @@ mod tests {
         for (text, expected) in [
             ("a@x.com", vec![one("-", "a@x.com")]),
             (" \"B, C\" <b@x.com>, d@y.com (Dee)", vec![one("B, C ", "b@x.com"), one("Dee", "d@y.com")]),
-            ("<a@x.com>;<b@x.com>", vec![one("-", "a@x.com"), one("-", "b@x.com")]),
+            ("<a@x.com>;<b@x.com>", vec![one("-", "-")]),
+            ("<a@x.com>; <b@x.com>", vec![one("-", "a@x.com"), one("-", "b@x.com")]),
             ("friends: a@x.com, b@x.com;", vec![one("-", "a@x.com"), one("-", "b@x.com")]),
             ("undisclosed-recipients:;", vec![]),
             ("a@x.com <>", vec![one("a@x.com ", "-")]),
+            ("\"a@x.com\" <>", vec![one("a@x.com ", "-")]),
             ("\"a@x.com\"<>", vec![one("-", "a@x.com")]),
             ("A <b@x.com> <c@x.com>", vec![one("A ", "b@x.com")]),
             ("A <b@x.com", vec![]),

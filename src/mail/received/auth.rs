@@ -1,0 +1,120 @@
+//! Traces of a login in a Received line.
+
+use super::forms::Shape;
+use memchr::memmem;
+
+/// How a trace is told: the texts a line must hold, the shape, and what the method is called.
+struct Trace {
+    needs: &'static [&'static str],
+    shape: Shape,
+    name: Name,
+}
+
+enum Name {
+    Fixed(&'static str),
+    /// The group `word`.
+    Word,
+    /// `GMX (protocol / server)`.
+    Gmx,
+    /// `Postfix`, or `Postfix (NAME)` where the server goes by another name.
+    Postfix,
+}
+
+/// RFC 3848, RFC 6531 and their kin in order; the first that fits counts.
+static TRACES: [Trace; 10] = [
+    Trace {
+        needs: &[" by ", " "],
+        shape: Shape::new(r"(?i: with (?P<word>(?:ES|L|UTF8S|UTF8L)MTPS?A|ASMTP|HTTP[SU]?)(?: |;|$))"),
+        name: Name::Word,
+    },
+    Trace {
+        needs: &[" by mx.google.com with ESMTPS id ", "(version="],
+        shape: Shape::new(
+            r" by mx\.google\.com with ESMTPS id [a-z0-9]{1,4}sm[0-9]{2,9}[a-z]{3}\.[0-9]{1,3}\.[0-9]{4}\.(?:[0-6][0-9]\.){4}[0-6][0-9]",
+        ),
+        name: Name::Fixed("GMail"),
+    },
+    Trace {
+        needs: &["(AUTH: "],
+        shape: Shape::new(r"^from .*?(?:\]\)|\)\]) \(AUTH: (?P<word>LOGIN|PLAIN|DIGEST-MD5|CRAM-MD5) \S+(?:, .*?)?\) by "),
+        name: Name::Word,
+    },
+    Trace {
+        needs: &["authenticated"],
+        shape: Shape::new(r"^from .*?(?:\](?: \([^)]*\))?\)|\)\]) .*?\(.*?authenticated.*?\).*? by"),
+        name: Name::Fixed("Sendmail"),
+    },
+    Trace {
+        needs: &["by mail.gmx."],
+        shape: Shape::new(
+            r"from \S* \((?:HELO|EHLO) \S*\) \[<ip>\] by (?P<by>mail\.gmx\.(?:net|com)) \([^\)]+\) with (?P<word>ESMTP|SMTP)",
+        ),
+        name: Name::Gmx,
+    },
+    Trace {
+        needs: &[" (authenticated as "],
+        shape: Shape::new(r"\) by .+ \(\d{1,2}\.\d\.\d{3}(?:\.\d{1,3})?\) \(authenticated as .+\) id "),
+        name: Name::Fixed("CriticalPath"),
+    },
+    Trace {
+        needs: &[") (Authenticated sender: "],
+        shape: Shape::new(r"\) \(Authenticated sender: \S+\) by \S+ \((?P<word>[^\)]+)\) with "),
+        name: Name::Postfix,
+    },
+    Trace {
+        needs: &["CommuniGate Pro ", " (account "],
+        shape: Shape::new(r"CommuniGate Pro (?:HTTP|SMTP|XIMSS|IMAP)"),
+        name: Name::Fixed("Communigate"),
+    },
+    Trace { needs: &["HTTP-DAV"], shape: Shape::new(r" with Microsoft Exchange Server HTTP-DAV\b"), name: Name::Fixed("HTTP-DAV") },
+    Trace { needs: &[" by ", " ("], shape: Shape::new(r"(?i: \(via (?P<word>HTTP.?)\)(?: |;|$))"), name: Name::Word },
+];
+
+static VERSION: Shape = Shape::new(r"\(version=(?P<word>[^ ]+) cipher=(?P<by>[^\)]+)\)");
+
+/// The method, empty for none.
+pub fn method(line: &[u8]) -> String {
+    TRACES.iter().find_map(|trace| trace.of(line)).unwrap_or_default()
+}
+
+impl Trace {
+    fn of(&self, line: &[u8]) -> Option<String> {
+        if !self.needs.iter().all(|need| memmem::find(line, need.as_bytes()).is_some()) {
+            return None;
+        }
+        let found = self.shape.captures(line)?;
+        let group =
+            |found: &regex::bytes::Captures<'_>, name: &str| found.name(name).map(|m| String::from_utf8_lossy(m.as_bytes()).into_owned());
+        Some(match self.name {
+            Name::Fixed("GMail") => {
+                let version = VERSION.captures(line)?;
+                format!("GMail - transport={} cipher={}", group(&version, "word")?, group(&version, "by")?)
+            }
+            Name::Fixed(name) => name.to_string(),
+            Name::Word => group(&found, "word")?,
+            Name::Gmx => format!("GMX ({} / {})", group(&found, "word")?, group(&found, "by")?),
+            Name::Postfix => match group(&found, "word")? {
+                name if name == "Postfix" => name,
+                name => format!("Postfix ({name})"),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_leave_traces() {
+        for (line, method_name) in [
+            ("from a (b [192.0.2.1]) by c with ESMTPSA id 1", "ESMTPSA"),
+            ("from a (b [192.0.2.1]) (Authenticated sender: x@y) by c (Postfix) with ESMTP id 1", "Postfix"),
+            ("from a (b [192.0.2.1]) (authenticated bits=0) by c (8.12.5) with ESMTP id 1", "Sendmail"),
+            ("from a ([192.0.2.1]) by c (via HTTPS) id 1", "HTTPS"),
+            ("from a (b [192.0.2.1]) by c with ESMTPS id 1", ""),
+        ] {
+            assert_eq!(method(line.as_bytes()), method_name, "{line}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! One Received line to a relay: what every server writes alike, then the form that fits.
+
+use super::forms::{self, Draft, EXIM_PIECES, FROM, Family, Form, GENERAL, Meaning, OPEN_FROM, Shape, UPPER_FROM};
+use super::{Relay, auth, clean_sender, finish};
+use crate::mail::fields::is_space;
+use memchr::memmem;
+
+/// What a line says.
+#[derive(Debug)]
+pub enum Parsed {
+    Relay(Box<Relay>),
+    /// No hop, and known to be none.
+    Ignored,
+    /// qmail-scanner's remark on the line below.
+    Scanned {
+        envfrom: Option<String>,
+    },
+    /// Mail was fetched from a mailbox.
+    Fetched,
+    Unparseable,
+}
+
+static DATE: Shape = Shape::new(
+    r"[\s;]+(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?\d+ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d+ \d+:\d+(?::\d+)? \S+$",
+);
+static LOCAL: Shape = Shape::new(r"\bwith local for\b");
+static SENDER: Shape = Shape::new(r"(?i:return-path:? |envelope-(?:sender|from)[ =])(?P<word>\S+)\b");
+static BRACKETED: Shape = Shape::new(r"\[<ip>\]");
+
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+fn holds(line: &[u8], word: &str) -> bool {
+    memmem::find(line, word.as_bytes()).is_some()
+}
+
+/// `value`: the cooked field.
+pub fn parse(value: &[u8]) -> Parsed {
+    let squeezed = squeeze(value);
+    let mut line = squeezed.as_slice();
+    let opened = line.strip_prefix(b"(").unwrap_or(line);
+    if !opened.get(..5).is_some_and(|w| w.eq_ignore_ascii_case(b"from ")) {
+        return Parsed::Ignored;
+    }
+    if holds(line, "with local for") && LOCAL.is_match(line) || names_alone(line) {
+        return Parsed::Ignored;
+    }
+    if let Some(date) = DATE.regex().and_then(|r| r.find(line)) {
+        line = &line[..date.start()];
+    }
+    let mended = mend_by(line);
+    let line = mended.as_deref().unwrap_or(line);
+    let mut draft = Draft { relay: common(line), looked_up: false };
+    draft.relay.auth = auth::method(line);
+    match dispatch(line, &mut draft) {
+        Parsed::Relay(_) => Parsed::Relay(Box::new(finish(draft.relay, draft.looked_up))),
+        other => other,
+    }
+}
+
+/// Runs of white space to one space, none at the ends, no semicolons at the end.
+fn squeeze(value: &[u8]) -> Vec<u8> {
+    let mut line: Vec<u8> = Vec::with_capacity(value.len());
+    for word in value.split(|b| is_space(*b)).filter(|w| !w.is_empty()) {
+        if !line.is_empty() {
+            line.push(b' ');
+        }
+        line.extend_from_slice(word);
+    }
+    while line.last() == Some(&b';') {
+        line.pop();
+        if line.last() == Some(&b' ') {
+            line.pop();
+        }
+    }
+    line
+}
+
+/// `from NAME by NAME;`: nothing to learn from it.
+fn names_alone(line: &[u8]) -> bool {
+    let mut words = line.splitn(4, |b| *b == b' ');
+    let (Some(from), Some(client), Some(by), Some(rest)) = (words.next(), words.next(), words.next(), words.next()) else { return false };
+    let server = rest.iter().take_while(|b| **b != b' ' && **b != b';').count();
+    let tail = rest[server..].strip_prefix(b" ").unwrap_or(&rest[server..]);
+    let is_address = client.len() > 2
+        && client.starts_with(b"[")
+        && client.ends_with(b"]")
+        && client[1..client.len() - 1].iter().all(|b| b.is_ascii_digit() || *b == b'.');
+    from.eq_ignore_ascii_case(b"from")
+        && by.eq_ignore_ascii_case(b"by")
+        && !client.is_empty()
+        && server > 0
+        && tail.starts_with(b";")
+        && !is_address
+}
+
+/// Some servers write `)by`.
+fn mend_by(line: &[u8]) -> Option<Vec<u8>> {
+    let at = memmem::find(line, b")by ")? + 1;
+    Some([&line[..at], b" ", &line[at..]].concat())
+}
+
+/// What can be found in a line of any form.
+fn common(line: &[u8]) -> Relay {
+    let mut relay = Relay::default();
+    relay.id = identifier(line).map(text).unwrap_or_default();
+    relay.helo = helo(line, "helo=").or_else(|| first_of(line)).map(text).unwrap_or_default();
+    let by = memmem::find_iter(line, b" by ").find_map(|at| {
+        let len = line[at + 4..].iter().take_while(|b| **b != b' ').count();
+        (len > 0).then(|| &line[at + 4..at + 4 + len])
+    });
+    relay.by = by.map(text).unwrap_or_default();
+    relay
+}
+
+fn identifier(line: &[u8]) -> Option<&[u8]> {
+    memmem::find_iter(line, b" id ").find_map(|at| {
+        let rest = &line[at + 4..];
+        let rest = rest.strip_prefix(b"<").unwrap_or(rest);
+        let len = rest.iter().take_while(|b| !matches!(b, b' ' | b'<' | b'>' | b';')).count();
+        (len >= 3).then(|| &rest[..len])
+    })
+}
+
+fn helo<'l>(line: &'l [u8], mark: &str) -> Option<&'l [u8]> {
+    memmem::find_iter(line, mark.as_bytes()).find_map(|at| {
+        let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        let rest = &line[at + mark.len()..];
+        let len = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-.^+_&:=?!@%*$\\/".contains(b)).count();
+        (len > 0 && !at.checked_sub(1).is_some_and(|i| is_word(line[i]))).then(|| &rest[..len])
+    })
+}
+
+fn first_of(line: &[u8]) -> Option<&[u8]> {
+    let place = |word: &&[u8]| word.as_ptr() as usize - line.as_ptr() as usize;
+    ["HELO ", "EHLO "].iter().filter_map(|mark| helo(line, mark)).min_by_key(place)
+}
+
+fn dispatch(line: &[u8], draft: &mut Draft) -> Parsed {
+    let outcome = if let Some(rest) = line.strip_prefix(b"from ") {
+        from(rest, draft)
+    } else if let Some(rest) = line.strip_prefix(b"FROM ") {
+        try_forms(rest, &UPPER_FROM, |f| f.family == Family::Other, draft)
+    } else if let Some(rest) = line.strip_prefix(b"(from ") {
+        try_forms(rest, &OPEN_FROM, |f| f.family == Family::Other, draft)
+    } else {
+        None
+    };
+    if let Some(parsed) = outcome {
+        return parsed;
+    }
+    if draft.relay.ip_text.is_empty()
+        && let Some(found) = BRACKETED.captures(line)
+        && let Some(address) = found.name("ip")
+    {
+        draft.relay.ip_text = text(address.as_bytes());
+    }
+    if draft.relay.ip_text.is_empty() || matches!(draft.relay.by.as_str(), "" | "0") {
+        Parsed::Unparseable
+    } else {
+        Parsed::Relay(Box::default())
+    }
+}
+
+fn from(rest: &[u8], draft: &mut Draft) -> Option<Parsed> {
+    if let Some(found) = SENDER.regex().filter(|_| holds_sender(rest)).and_then(|r| r.captures(rest)) {
+        draft.relay.envfrom = found.name("word").map(|m| text(m.as_bytes()));
+    }
+    let family = forms::family(rest);
+    if let Some(parsed) = try_forms(rest, &FROM, |f| f.family == family || f.family == Family::Other, draft) {
+        return Some(parsed);
+    }
+    if family == Family::Exim && exim_pieces(rest, draft) {
+        return Some(Parsed::Relay(Box::default()));
+    }
+    let is_qmail_ldap = forms::is_qmail_ldap(rest);
+    if let Some(parsed) = try_forms(rest, &GENERAL, |f| f.family == Family::Other || !is_qmail_ldap, draft) {
+        return Some(parsed);
+    }
+    // What precedes the first character that stands in no name.
+    if matches!(draft.relay.helo.as_str(), "" | "0") {
+        let word = rest.iter().take_while(|b| **b != b' ').count();
+        let end = (1..=word).rev().find(|at| rest.get(*at).is_some_and(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))));
+        if let Some(end) = end {
+            draft.relay.helo = text(&rest[..end]);
+        }
+    }
+    None
+}
+
+fn holds_sender(line: &[u8]) -> bool {
+    memchr::memchr_iter(b'-', line).any(|at| {
+        let after = |word: &str| line.get(at + 1..at + 1 + word.len()).is_some_and(|w| w.eq_ignore_ascii_case(word.as_bytes()));
+        after("path") || after("from") || after("sender")
+    })
+}
+
+fn try_forms(line: &[u8], table: &[Form], applies: impl Fn(&Form) -> bool, draft: &mut Draft) -> Option<Parsed> {
+    for form in table.iter().filter(|f| applies(f)) {
+        if !holds(line, form.needs) {
+            continue;
+        }
+        let Some(found) = form.shape.captures(line) else { continue };
+        match form.meaning {
+            Meaning::Ignore => return Some(Parsed::Ignored),
+            Meaning::Fetched => return Some(Parsed::Fetched),
+            Meaning::Scanned => return Some(Parsed::Scanned { envfrom: draft.relay.envfrom.take().map(|e| clean_sender(&e)) }),
+            Meaning::Hop => draft.take(&found),
+            Meaning::LookedUp => {
+                draft.take(&found);
+                draft.looked_up = true;
+            }
+            Meaning::Then(second_look) => {
+                draft.take(&found);
+                second_look(draft, &found, line);
+            }
+        }
+        return Some(Parsed::Relay(Box::default()));
+    }
+    None
+}
+
+/// Takes what pieces of an odd Exim line give; enough when there are an address and a server.
+fn exim_pieces(line: &[u8], draft: &mut Draft) -> bool {
+    for piece in &EXIM_PIECES {
+        if let Some(found) = piece.captures(line) {
+            draft.take(&found);
+        }
+    }
+    !draft.relay.ip_text.is_empty() && EXIM_PIECES[3].is_match(line)
+}
+
+/// The address at the start of a synthetic line, for tests.
+#[cfg(test)]
+pub fn address_of(line: &str) -> String {
+    match parse(line.as_bytes()) {
+        Parsed::Relay(relay) => relay.ip_text,
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_many_servers_give_an_address() {
+        for (line, address) in [
+            ("from x (y [192.0.2.1]) by z (8.12.6/8.12.6) with ESMTP id abc", "192.0.2.1"),
+            ("from [192.0.2.2] (helo=h ident=i) by z with smtp (Exim 3.35) id 1-2-3", "192.0.2.2"),
+            ("from x (HELO h) (192.0.2.3) by z with SMTP; 1 Nov 2003 07:05:19 -0000", "192.0.2.3"),
+            ("from x ([2001:db8::7]) by z with mapi id 15.20.1.2; Wed, 5 Jun 2019 10:17:08 +0000", "2001:db8::7"),
+            ("from x ([192.0.2.4:123] helo=h) by z (ecelerity 2.1) with ESMTP id 1", "192.0.2.4"),
+            ("FROM x (y [192.0.2.5]) BY z ID 12345", "192.0.2.5"),
+            ("from x with stray [192.0.2.6] by z", "192.0.2.6"),
+            ("by z with Internet Mail Service id <1>", "Ignored"),
+            ("from x.example by z.example; Thu, 20 Feb 2003 23:32:58 +0100", "Ignored"),
+            ("from nonsense", "Unparseable"),
+            ("from a [192.0.2.9] by b with IMAP (fetchmail-5.9.0)", "192.0.2.9"),
+            ("from a (192.0.2.10) by loki with POP3; 14 Apr 2010 11:14:29 -0000", "Fetched"),
+        ] {
+            let found = address_of(line);
+            assert!(found == address, "{line}: {found}");
+        }
+    }
+
+    #[test]
+    fn remarks_are_taken_apart() {
+        let Parsed::Relay(relay) =
+            parse(b"from a ([192.0.2.1] helo=b ident=c) by d with esmtp (Exim 4.50) id 1AbC (envelope-from <e@f.example>)")
+        else {
+            panic!("no relay")
+        };
+        assert_eq!((relay.rdns.as_str(), relay.helo.as_str(), relay.ident.as_str(), relay.id.as_str()), ("a", "b", "c", "1AbC"));
+        assert_eq!(relay.envfrom.as_deref(), Some("e@f.example"));
+    }
+}
