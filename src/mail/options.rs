@@ -13,9 +13,6 @@ pub struct ViewOptions {
     pub msa: NetSet,
     /// `trusted_networks` or `internal_networks` stands in some file (127/8 and ::1 alone do not count).
     pub networks_configured: bool,
-    /// Just one of them: it then serves as both.
-    pub trusted_configured: bool,
-    pub internal_configured: bool,
     /// `util_rb_tld`, `util_rb_2tld`, `util_rb_3tld`.
     pub domains: Arc<DomainTables>,
     /// `redirector_pattern`, in order.
@@ -39,8 +36,6 @@ impl Default for ViewOptions {
             internal: NetSet::default(),
             msa: NetSet::default(),
             networks_configured: false,
-            trusted_configured: false,
-            internal_configured: false,
             domains: Arc::default(),
             redirectors: Vec::new(),
             body_part_scan_size: 50_000,

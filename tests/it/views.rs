@@ -3,13 +3,12 @@
 //! `HAMGATE_TRUTH` holds `edge/views.jsonl` beside its messages; `HAMGATE_VIEWS` may name further such files, separated by
 //! colons, whose paths are absolute. Prints a table by view and family, then the first differences.
 
-use hamgate::base::NetSet;
 use hamgate::mail::{Arrival, HeaderQuery, Mail, Reading, ViewOptions};
+use hamgate::rules::{NoFiles, Settings, Source, load};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::{env, fs};
 
 /// Where Debian puts the stock rules, whose top-level domains the views need.
@@ -78,7 +77,8 @@ fn rules_see_what_spamassassins_rules_see() {
 
 fn cases() -> Vec<Case> {
     let edge = PathBuf::from(env::var("HAMGATE_TRUTH").expect("HAMGATE_TRUTH")).join("edge");
-    let stock = stock_options();
+    let stock = stock_lines();
+    let plain = options(&stock, "");
     let mut files = vec![edge.join("views.jsonl")];
     if let Ok(more) = env::var("HAMGATE_VIEWS") {
         files.extend(more.split(':').map(PathBuf::from));
@@ -92,11 +92,8 @@ fn cases() -> Vec<Case> {
             let path = edge.join(&name);
             let Ok(message) = fs::read(&path) else { panic!("{}", path.display()) };
             let is_edge = path.parent() == Some(&*edge);
-            let mut options = stock.clone();
-            if is_edge {
-                let text = fs::read_to_string(path.with_extension("cf")).unwrap_or_default();
-                text.lines().for_each(|line| apply(&mut options, line));
-            }
+            let own = if is_edge { fs::read(path.with_extension("cf")).unwrap_or_default() } else { Vec::new() };
+            let options = if own.is_empty() { plain.clone() } else { options(&stock, &view_lines(&String::from_utf8_lossy(&own))) };
             let family = if is_edge { name.split('-').nth(1).unwrap_or("?").to_string() } else { "corpus".to_string() };
             cases.push(Case { name, family, message, options, expected });
         }
@@ -104,51 +101,42 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-fn stock_options() -> ViewOptions {
-    let mut options = ViewOptions::default();
-    for set in [&mut options.trusted, &mut options.internal] {
-        set.add("127.0.0.0/8").expect("net");
-        set.add("::1").expect("net");
+/// Options that views depend on; rules of the same files are left out, since compiling them takes long.
+const KEYS: [&str; 11] = [
+    "util_rb_",
+    "clear_util_rb",
+    "trusted_networks",
+    "internal_networks",
+    "msa_networks",
+    "normalize_charset",
+    "parse_dkim_uris",
+    "body_part_scan_size",
+    "rawbody_part_scan_size",
+    "envelope_sender_header",
+    "originating_ip_headers",
+];
+
+/// Those lines of the stock rules.
+fn stock_lines() -> String {
+    let mut files: Vec<PathBuf> = fs::read_dir(STOCK_RULES).map(|dir| dir.flatten().map(|e| e.path()).collect()).unwrap_or_default();
+    files.retain(|f| f.extension().is_some_and(|e| e == "cf"));
+    files.sort();
+    let mut text = String::new();
+    for file in files {
+        let content = fs::read(&file).unwrap_or_default();
+        text.push_str(&view_lines(&String::from_utf8_lossy(&content)));
     }
-    for file in ["20_aux_tlds.cf", "updates_spamassassin_org/20_aux_tlds.cf"] {
-        let text = fs::read_to_string(Path::new(STOCK_RULES).join(file)).unwrap_or_default();
-        text.lines().filter(|l| l.trim_start().starts_with("util_rb_")).for_each(|line| apply(&mut options, line));
-    }
-    assert!(!options.domains.tlds.is_empty(), "no top-level domains in {STOCK_RULES}");
-    options
+    assert!(text.contains("util_rb_tld"), "no top-level domains in {STOCK_RULES}");
+    text
 }
 
-/// The few options that views depend on.
-fn apply(options: &mut ViewOptions, line: &str) {
-    let line = line.split('#').next().unwrap_or("").trim();
-    let (key, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let value = value.trim();
-    let add = |set: &mut NetSet| value.split_whitespace().for_each(|net| set.add(net).expect("network"));
-    let domains = Arc::make_mut(&mut options.domains);
-    let words = || value.split_whitespace().map(str::to_lowercase);
-    match key.to_ascii_lowercase().as_str() {
-        "trusted_networks" => {
-            add(&mut options.trusted);
-            options.networks_configured = true;
-            options.trusted_configured = true;
-        }
-        "internal_networks" => {
-            add(&mut options.internal);
-            options.networks_configured = true;
-            options.internal_configured = true;
-        }
-        "msa_networks" => add(&mut options.msa),
-        "normalize_charset" => options.normalize_charset = value != "0",
-        "parse_dkim_uris" => options.parse_dkim_uris = value != "0",
-        "body_part_scan_size" => options.body_part_scan_size = value.parse().expect("size"),
-        "rawbody_part_scan_size" => options.rawbody_part_scan_size = value.parse().expect("size"),
-        "envelope_sender_header" => options.envelope_sender_header = Some(value.to_string()),
-        "originating_ip_headers" => options.originating_ip_headers.extend(value.split_whitespace().map(str::to_string)),
-        "util_rb_tld" => domains.tlds.extend(words()),
-        "util_rb_2tld" => domains.two_level.extend(words()),
-        "util_rb_3tld" => domains.three_level.extend(words()),
-        _ => {}
-    }
+fn view_lines(text: &str) -> String {
+    text.lines().filter(|l| KEYS.iter().any(|k| l.trim_start().starts_with(k))).flat_map(|l| [l, "\n"]).collect()
+}
+
+fn options(stock: &str, own: &str) -> ViewOptions {
+    let sources = [stock, own].map(|text| Source::Text { name: "options.cf".into(), text: text.into() });
+    load(&sources, &NoFiles, &Settings::default()).0.options.view
 }
 
 /// One character for each octet, as in the views.

@@ -132,21 +132,15 @@ struct Walk<'o> {
 
 impl<'o> Walk<'o> {
     fn new(options: &'o ViewOptions) -> Self {
-        // Where just one of the two lists is configured, it serves as both.
-        let (trusted, internal) = match (options.trusted_configured, options.internal_configured) {
-            (true, false) => (&options.trusted, &options.trusted),
-            (false, true) => (&options.internal, &options.internal),
-            (true, true) | (false, false) => (&options.trusted, &options.internal),
-        };
         Walk {
             relays: Relays { last_trusted_field: -1, last_internal_field: -1, ..Relays::default() },
             in_trusted: true,
             in_internal: true,
             found_msa: false,
             fetch_counts: true,
-            configured: options.trusted_configured || options.internal_configured,
-            trusted,
-            internal,
+            configured: options.networks_configured,
+            trusted: &options.trusted,
+            internal: &options.internal,
             msa: &options.msa,
         }
     }
@@ -265,7 +259,8 @@ mod tests {
         let mut options = ViewOptions::default();
         for net in trusted {
             options.trusted.add(net).unwrap();
-            options.trusted_configured = true;
+            options.internal.add(net).unwrap();
+            options.networks_configured = true;
         }
         read(fields.iter().map(|f| f.as_bytes().to_vec()), &options)
     }
