@@ -1,14 +1,65 @@
 //! Perl's patterns over octets: parsed to a tree, run by the engine that fits, gated by the literals they need.
 
-use std::ops::Range;
+mod assemble;
+mod delimiters;
+mod first;
+mod machine;
+mod octets;
+mod parse;
+mod parse_class;
+mod parse_escape;
+mod parse_group;
+mod program;
+#[cfg(test)]
+mod tests;
+mod tree;
 
-/// One compiled pattern. Clones share the program.
-#[derive(Clone, Debug)]
-pub struct Pattern {}
+use machine::{Ending, Scratch, Search};
+use parse::Flags;
+use program::Program;
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+/// Steps of one search; a step takes about 5 ns.
+const STEPS: u64 = 2_000_000;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
+}
+
+/// One pattern. Clones share the program, which is made at first use.
+#[derive(Clone)]
+pub struct Pattern(Arc<Inner>);
+
+struct Inner {
+    /// The expression with its flags in front, without delimiters.
+    source: Vec<u8>,
+    tree: tree::Node,
+    groups: u32,
+    names: Vec<(Box<str>, u32)>,
+    program: OnceLock<Program>,
+    capturing: OnceLock<Program>,
+}
 
 /// A pattern could not be read; says why and what would be accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternError(pub String);
+
+impl PatternError {
+    fn new(text: String) -> PatternError {
+        PatternError(text)
+    }
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PatternError {}
 
 /// What a search said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,20 +70,150 @@ pub enum Found {
     OverBudget,
 }
 
+/// How often a pattern was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub hits: u32,
+    /// The budget ran out before the subject ended.
+    pub over_budget: bool,
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pattern({})", self.source())
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.0.source == other.0.source
+    }
+}
+
 impl Pattern {
     /// `/re/mods`, `m{re}mods`, `qr!re!`: the text of a rule line after `=~`, as SpamAssassin's compile_regexp reads it.
-    pub fn from_rule(_text: &str) -> Result<Pattern, PatternError> {
-        todo!()
+    pub fn from_rule(text: &str) -> Result<Pattern, PatternError> {
+        Pattern::from_rule_octets(text.as_bytes())
+    }
+
+    /// The same of a rule file that is not UTF-8: patterns are octets.
+    pub fn from_rule_octets(text: &[u8]) -> Result<Pattern, PatternError> {
+        let parts = delimiters::split(text)?;
+        Pattern::with_modifiers(parts.expression, parts.modifiers)
+    }
+
+    /// Delimiters may be left out, as in SpamAssassin's options that take a pattern (compile_regexp with strip_delimiters 2).
+    pub fn from_option(text: &str) -> Result<Pattern, PatternError> {
+        let parts = delimiters::split_if_delimited(text.as_bytes())?;
+        Pattern::with_modifiers(parts.expression, parts.modifiers)
+    }
+
+    /// An expression without delimiters; flags may stand in front as `(?is)`, as in `source()`.
+    pub fn from_expression(expression: &[u8]) -> Result<Pattern, PatternError> {
+        let parsed = parse::parse(expression, Flags::RULE)?;
+        Ok(Pattern(Arc::new(Inner {
+            source: expression.to_vec(),
+            tree: parsed.tree,
+            groups: parsed.groups,
+            names: parsed.names,
+            program: OnceLock::new(),
+            capturing: OnceLock::new(),
+        })))
+    }
+
+    fn with_modifiers(expression: &[u8], modifiers: &[u8]) -> Result<Pattern, PatternError> {
+        if modifiers.is_empty() {
+            return Pattern::from_expression(expression);
+        }
+        Pattern::from_expression(&[b"(?", modifiers, b")", expression].concat())
+    }
+
+    /// The expression with its flags in front, `(?i)...`, without delimiters.
+    pub fn source(&self) -> String {
+        String::from_utf8_lossy(&self.0.source).into_owned()
+    }
+
+    /// The same in octets.
+    pub fn source_octets(&self) -> &[u8] {
+        &self.0.source
+    }
+
+    /// Named groups with their numbers, in order; a name may stand for several.
+    pub fn named_groups(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.0.names.iter().map(|(name, number)| (&**name, *number as usize))
+    }
+
+    /// Text as a pattern that matches just that text (Perl's quotemeta, on octets).
+    pub fn quote(text: &[u8]) -> Vec<u8> {
+        let mut quoted = Vec::with_capacity(text.len() * 2);
+        for octet in text {
+            if !(octet.is_ascii_alphanumeric() || *octet == b'_') {
+                quoted.push(b'\\');
+            }
+            quoted.push(*octet);
+        }
+        quoted
+    }
+
+    fn program(&self) -> &Program {
+        self.0.program.get_or_init(|| assemble::assemble(&self.0.tree, self.0.groups, false))
+    }
+
+    fn capturing(&self) -> &Program {
+        self.0.capturing.get_or_init(|| assemble::assemble(&self.0.tree, self.0.groups, true))
     }
 
     /// First match at or after `from`.
-    pub fn find(&self, _subject: &[u8], _from: usize) -> Found {
-        todo!()
+    pub fn find(&self, subject: &[u8], from: usize) -> Found {
+        let search = Search { program: self.program(), subject, from, not_empty: false };
+        match SCRATCH.with_borrow_mut(|scratch| search.run(scratch, &mut STEPS.clone())) {
+            Ending::Hit(start, end) => Found::Hit(start..end.max(start)),
+            Ending::Miss => Found::Miss,
+            Ending::OverBudget => Found::OverBudget,
+        }
     }
 
-    /// Spans of all groups of the first match.
-    pub fn captures(&self, _subject: &[u8]) -> Option<Vec<Option<Range<usize>>>> {
-        todo!()
+    /// Is there a match?
+    pub fn is_match(&self, subject: &[u8]) -> bool {
+        matches!(self.find(subject, 0), Found::Hit(_))
+    }
+
+    /// Spans of all groups of the first match, group 0 (the whole) first.
+    pub fn captures(&self, subject: &[u8]) -> Option<Vec<Option<Range<usize>>>> {
+        self.captures_at(subject, 0)
+    }
+
+    /// Spans of all groups of the first match at or after `from`.
+    pub fn captures_at(&self, subject: &[u8], from: usize) -> Option<Vec<Option<Range<usize>>>> {
+        let search = Search { program: self.capturing(), subject, from, not_empty: false };
+        SCRATCH.with_borrow_mut(|scratch| match search.run(scratch, &mut STEPS.clone()) {
+            Ending::Hit(..) => {
+                Some((0..=self.0.groups as usize).map(|group| scratch.group(group).map(|(start, end)| start..end)).collect())
+            }
+            Ending::Miss | Ending::OverBudget => None,
+        })
+    }
+
+    /// Matches found one after the other as Perl's `while (/re/g)` does, up to `max`.
+    pub fn count(&self, subject: &[u8], max: u32) -> Count {
+        let mut count = Count::default();
+        let (mut from, mut not_empty, mut steps) = (0, false, STEPS);
+        while count.hits < max {
+            let search = Search { program: self.program(), subject, from, not_empty };
+            match SCRATCH.with_borrow_mut(|scratch| search.run(scratch, &mut steps)) {
+                Ending::Hit(start, end) => {
+                    count.hits += 1;
+                    // perlop: after an empty match the next may not be empty at the same place.
+                    (from, not_empty) = (end, start >= end);
+                }
+                Ending::Miss => break,
+                Ending::OverBudget => {
+                    count.over_budget = true;
+                    break;
+                }
+            }
+        }
+        count
     }
 
     /// All matches from the start as Perl's `while (/…/g)` finds them: after an empty match the next one at the same

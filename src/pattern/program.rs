@@ -1,0 +1,180 @@
+//! The instructions of the backtracking machine.
+
+use super::octets::Octets;
+use super::tree::{Assertion, Fold};
+
+/// A set and what may follow, ready for the machine.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub code: Vec<Instruction>,
+    pub sets: Vec<Octets>,
+    pub loops: Vec<SetLoop>,
+    pub choices: Vec<Choice>,
+    pub counted: Vec<Counted>,
+    pub text: Vec<u8>,
+    pub references: Vec<(Vec<u32>, Fold)>,
+    /// Registers: two a group, then those of loops and look-arounds.
+    pub registers: usize,
+    pub start: Start,
+    /// Fewest octets of a match.
+    pub least: usize,
+}
+
+/// Where a match may begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Offset 0 alone.
+    Text,
+    /// Offset 0 or after a line feed.
+    Line,
+    /// Where the search begins alone.
+    Search,
+    /// At one of these octets; `end`: or at the end.
+    Octets { octets: Octets, end: bool },
+}
+
+pub const FAIL: u32 = 0;
+
+#[derive(Clone, Copy, Debug)]
+pub enum Instruction {
+    Fail,
+    Match,
+    Octet(u8),
+    Set(u32),
+    /// Octets of `text`, as they are.
+    Text {
+        from: u32,
+        length: u32,
+    },
+    /// Octets of `text`, which is in lower case, in either ASCII case.
+    Caseless {
+        from: u32,
+        length: u32,
+    },
+    Jump(u32),
+    /// Try the next instruction, later `other`.
+    Split {
+        other: u32,
+    },
+    /// Try `other`, later the next instruction.
+    SplitLast {
+        other: u32,
+    },
+    /// As `Split`, but go to `other` at once unless the next octet is of the set.
+    SplitIf {
+        set: u32,
+        other: u32,
+    },
+    Choose(u32),
+    Loop(u32),
+    CountStart(u32),
+    Count(u32),
+    CountBody(u32),
+    Open {
+        register: u32,
+    },
+    Close {
+        group: u32,
+        register: u32,
+    },
+    Assert(Assertion),
+    /// Begin a body that is cut off at its end; when the body fails, go on at `other`.
+    Enter {
+        register: u32,
+        other: u32,
+    },
+    /// End of a body: forget its choices; `back`: return to where it began.
+    Commit {
+        register: u32,
+        back: bool,
+    },
+    /// End of a body: undo it and return to where it began.
+    Undo {
+        register: u32,
+    },
+    /// Step back by each length in turn.
+    Behind {
+        register: u32,
+        least: u32,
+        most: u32,
+    },
+    BehindEnd {
+        register: u32,
+    },
+    Reference(u32),
+    Keep,
+    /// Go to `other` unless one of the groups is set.
+    IfSet {
+        reference: u32,
+        other: u32,
+    },
+    Call {
+        to: u32,
+        group: u32,
+    },
+    /// End of group `group` that may have been called.
+    Return {
+        group: u32,
+    },
+    Barrier(Barrier),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barrier {
+    /// Backtracked over: no match at all.
+    Commit,
+    /// No match from this start.
+    Prune,
+    /// No match from any start before this point.
+    Skip,
+}
+
+/// A repeat of one octet set.
+#[derive(Clone, Debug)]
+pub struct SetLoop {
+    pub set: Octets,
+    pub scan: Scan,
+    pub min: u32,
+    pub max: u32,
+    pub kind: LoopKind,
+    /// What may follow; `None`: anything.
+    pub follow: Option<Octets>,
+    pub follow_end: bool,
+    /// The one octet that may follow.
+    pub follow_one: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scan {
+    All,
+    /// All but one octet.
+    Until(u8),
+    Table,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoopKind {
+    Greedy,
+    Lazy,
+    /// Possessive, or greedy where nothing could be given back.
+    Whole,
+}
+
+/// An alternation: the branches that are possible for each next octet.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub by_octet: [u8; 256],
+    pub at_end: u16,
+    pub lists: Vec<Vec<u32>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    pub count: u32,
+    pub last: u32,
+    pub min: u32,
+    pub max: u32,
+    pub lazy: bool,
+    pub body: u32,
+    pub exit: u32,
+}

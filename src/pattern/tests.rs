@@ -1,0 +1,251 @@
+//! What Perl 5.36 says to `qr/.../aa` on octets, each line run there.
+
+use super::*;
+
+fn spans(rule: &str, subject: &[u8]) -> Vec<(usize, usize)> {
+    let pattern = Pattern::from_rule(rule).unwrap_or_else(|error| panic!("{rule}: {error}"));
+    let mut spans = Vec::new();
+    let (mut from, mut not_empty) = (0, false);
+    loop {
+        let search = Search { program: pattern.program(), subject, from, not_empty };
+        match search.run(&mut Scratch::default(), &mut STEPS.clone()) {
+            Ending::Hit(start, end) => {
+                spans.push((start, end));
+                (from, not_empty) = (end, start >= end);
+            }
+            Ending::Miss | Ending::OverBudget => return spans,
+        }
+    }
+}
+
+fn hits(rule: &str, subject: &[u8]) -> bool {
+    !spans(rule, subject).is_empty()
+}
+
+#[test]
+fn hits_are_perls() {
+    let cases: &[(&str, &[u8])] = &[
+        (r"/foo$/", b"foo\n"),
+        (r"/foo\Z/", b"foo\n"),
+        (r"/a\hb/", b"a\xa0b"),
+        (r"/\e\012\x0a/", b"\x1b\n\n"),
+        (r"/\Ga/", b"ab"),
+        (r"/(?i)\xe9/", b"\xc9"),
+        (r"/[\xe9]/i", b"\xc9"),
+        (r"/(?i)(\xe9)\1/", b"\xc9\xe9"),
+        (r"/^a{,2}$/", b"aa"),
+        (r"/^a{ 1, 2 }$/", b"aa"),
+        (r"/\<a/", b"<a"),
+        (r"/[[(]/", b"["),
+        (r"/^[a&&b]$/", b"&"),
+        (r"/^[+--]$/", b"-"),
+        (r"/(?x)[ ]/", b" "),
+        (r"/(?<=a{1,3})b/", b"aab"),
+        (r"/(?aa)a/", b"a"),
+        (r"/\s/", b"\x0b"),
+        (r"/\R/", b"\x85"),
+        (r"/\v/", b"\x85"),
+        (r"/\bcaf\b/", b"caf\xe9"),
+        (r"/^(?:(a)|b)*\1$/", b"aba"),
+        (r"/^(a\1?){3}$/", b"aaaa"),
+        (r"/^(?>a*)b/", b"aab"),
+        (r"/^(?:a|ab)(?:c|bcd)$/", b"abcd"),
+        (r"/^(\((?:[^()]|(?1))*\))$/", b"(a(b)(c(d)))"),
+        (r"/^(?<q>['\x22]).*?\k<q>$/", b"'abc'"),
+        (r"/^(?:(<)|x)b(?(1)>|y)$/", b"<b>"),
+        (r"/^(?(?=a)ab|cd)$/", b"cd"),
+        (r"/(?|a(.)|b(.))\1/", b"axbyy"),
+        (r"/^a(?#comment)b$/x", b"ab"),
+        (r"/^ a b # more/x", b"ab"),
+        (r"/^a.b$/s", b"a\nb"),
+        (r"/^b/m", b"a\nb"),
+        (r"/\p{Lu}/", b"\xc9"),
+        (r"/[[:^digit:]]/", b"a"),
+        (r"/^[]a]+$/", b"]a"),
+        (r"/{a/", b"{a"),
+        (r"/^(?i:a)b$/", b"Ab"),
+        (r"/^((?i)a|b)c$/", b"Bc"),
+        (r"/(*COMMIT)b|(*FAIL)/", b"b"),
+    ];
+    for (rule, subject) in cases {
+        assert!(hits(rule, subject), "{rule} on {}", subject.escape_ascii());
+    }
+}
+
+#[test]
+fn misses_are_perls() {
+    let cases: &[(&str, &[u8])] = &[
+        (r"/(?i)\xf7/", b"\xd7"),
+        (r"/(?i)\xdf/", b"ss"),
+        (r"/\x{201c}/", b"\xe2\x80\x9c"),
+        (r"/\s/", b"\x85"),
+        (r"/\s/", b"\xa0"),
+        (r"/foo\z/", b"foo\n"),
+        (r"/^a{2}$/", b"aaa"),
+        (r"/^a.b$/", b"a\nb"),
+        (r"/(?>a*)ab/", b"aaab"),
+        (r"/a++b*+b/", b"aabb"),
+        (r"/(?!a)a/", b"a"),
+        (r"/(?<!a)b/", b"ab"),
+        (r"/^((?i)a)b$/", b"AB"),
+        (r"/\d/", b"\xb2"),
+        (r"/\w/", b"\xe9"),
+        (r"/(?^i:\xe9)/", b"\xc9"),
+    ];
+    for (rule, subject) in cases {
+        assert!(!hits(rule, subject), "{rule} on {}", subject.escape_ascii());
+    }
+}
+
+#[test]
+fn spamassassin_refuses_these() {
+    let refused = [
+        "[\\w-.]",
+        "[a-\\d]",
+        "a{",
+        "\\d{foo",
+        "[a]{foo",
+        "(a){b",
+        "\\Qa",
+        "\\i",
+        "\\xg",
+        "\\x5g",
+        "[[:alpha:]-z]",
+        "[:alpha:]",
+        "[[:foo:]]",
+        "(?<=(a|bc))b",
+        "(?<=a*)b",
+        "(?i:a",
+        "a)",
+        "[z-a]",
+        "a{3,2}",
+        "\\8",
+        "(a)\\2",
+        "\\p{Foo}",
+        "\\N{foo}",
+        "\\C",
+        "\\b{wb}",
+        "a{2}*",
+        "\\b*",
+        "(?:\\b)*",
+        "^*",
+        "(?=a)*",
+        "\\z*",
+        "[a",
+        "[]",
+        "(?#abc",
+        "(?#abc)*",
+        "(?<=a\\K)b",
+        "a{0,65535}",
+        "a{1,}{2}",
+        "(?(1)a|b|c)(d)",
+        "(?2)(a)",
+        "\\E",
+        "\\k<x>",
+        "[\\8]",
+        "[\\q]",
+        "[a-[:alpha:]]",
+        "[\\d-a]",
+        "[.a.]",
+        "[[.a.]]",
+        "[[=a=]]",
+        "\\g",
+        "(?aaa:b)",
+        "(?-a:b)",
+        "(?o:b)",
+        "(?g:b)",
+        "(?z:b)",
+        "(? :b)",
+        "a+++",
+        "a*??",
+        "a**",
+        "a{2}{3}",
+    ];
+    for text in refused {
+        assert!(Pattern::from_expression(text.as_bytes()).is_err(), "{text}");
+    }
+    for rule in ["/a/g", "/a/c", "/a/o", "/a/e", "a"] {
+        assert!(Pattern::from_rule(rule).is_err(), "{rule}");
+    }
+}
+
+#[test]
+fn spamassassin_takes_these() {
+    let taken = [
+        "(|a)*",
+        "\\x",
+        "(?<=a{1,3})b",
+        "a{,2}",
+        "\\10",
+        "\\p{Han}",
+        "\\N{U+41}",
+        "(?=a)?",
+        "(?P<n>a)(?P=n)(?P>n)",
+        "(?<n>a)(?<n>b)",
+        "\\o{12}\\g{1}(a)",
+        "[\\x{201c}-\\x{201d}a]",
+        "a\\c[b",
+        "(?^i:a)",
+        "(?^aai:a)",
+        "|a",
+        "a||b",
+        "\\Z?",
+        "\\K",
+        "a{0,65534}",
+        "(?(1)a|b)(d)",
+        "(?(<x>)a|b)(?<x>d)",
+        "(?(DEFINE)(?<x>d))(?&x)",
+        "(?1)(a)",
+        "[\\400]",
+        "\\400",
+        "\\_\\-\\é",
+        "[--a]",
+        "[+--]",
+        "[a\\-z]",
+        "[a-a]",
+        "[A-z]",
+        "\\g1(a)",
+        "(?a)(?u)b",
+        "\\ba{2,3}+b",
+        "a++",
+        "(?>a)",
+        "{a",
+        "a|{b",
+    ];
+    for text in taken {
+        assert!(Pattern::from_expression(text.as_bytes()).is_ok(), "{text}: {:?}", Pattern::from_expression(text.as_bytes()).err());
+    }
+}
+
+#[test]
+fn global_matching_goes_on_as_perl_does() {
+    assert_eq!(spans("/a*/", b"baac"), [(0, 0), (1, 3), (3, 3), (4, 4)]);
+    assert_eq!(spans("/|a/", b"aa"), [(0, 0), (0, 1), (1, 1), (1, 2), (2, 2)]);
+    assert_eq!(spans("/^/m", b"a\n"), [(0, 0)]);
+    assert_eq!(spans("/^/", b"a\nb"), [(0, 0)]);
+    assert_eq!(spans("/a\\Kb/", b"abab"), [(1, 2), (3, 4)]);
+    assert_eq!(spans("/a|ab/", b"ab"), [(0, 1)]);
+    assert_eq!(spans("/\\Ga/", b"aab"), [(0, 1), (1, 2)]);
+}
+
+#[test]
+fn groups_are_reported_by_number_and_name() {
+    let pattern = Pattern::from_rule("/(?<USER>[a-z]+)@(?<HOST>[a-z.]+)(x)?/i").unwrap();
+    assert_eq!(pattern.named_groups().collect::<Vec<_>>(), [("USER", 1), ("HOST", 2)]);
+    assert_eq!(pattern.captures(b" Joe@a.b ").unwrap(), [Some(1..8), Some(1..4), Some(5..8), None]);
+    assert_eq!(pattern.source(), "(?i)(?<USER>[a-z]+)@(?<HOST>[a-z.]+)(x)?");
+}
+
+#[test]
+fn quoted_text_matches_itself() {
+    let text: Vec<u8> = (0..=255).collect();
+    let pattern = Pattern::from_expression(&[b"^(?:", &Pattern::quote(&text)[..], b"|x)\\z"].concat()).unwrap();
+    assert!(pattern.is_match(&text));
+}
+
+#[test]
+fn a_hostile_subject_ends_over_budget_and_says_so() {
+    let pattern = Pattern::from_rule("/^(?:(a*)*\\1?)*b/").unwrap();
+    assert_eq!(pattern.find(&[b'a'; 5000], 0), Found::OverBudget);
+    assert!(pattern.count(&[b'a'; 5000], 10).over_budget);
+}
