@@ -10,9 +10,12 @@ mod parse_class;
 mod parse_escape;
 mod parse_group;
 mod program;
+mod set;
 #[cfg(test)]
 mod tests;
 mod tree;
+
+pub use set::PatternSet;
 
 use machine::{Ending, Scratch, Search};
 use parse::Flags;
@@ -39,6 +42,7 @@ struct Inner {
     tree: tree::Node,
     groups: u32,
     names: Vec<(Box<str>, u32)>,
+    group_names: Vec<Option<Arc<str>>>,
     program: OnceLock<Program>,
     capturing: OnceLock<Program>,
 }
@@ -111,11 +115,16 @@ impl Pattern {
     /// An expression without delimiters; flags may stand in front as `(?is)`, as in `source()`.
     pub fn from_expression(expression: &[u8]) -> Result<Pattern, PatternError> {
         let parsed = parse::parse(expression, Flags::RULE)?;
+        let mut group_names = vec![None; parsed.groups as usize + 1];
+        for (name, number) in &parsed.names {
+            group_names[*number as usize] = Some(Arc::from(&**name));
+        }
         Ok(Pattern(Arc::new(Inner {
             source: expression.to_vec(),
             tree: parsed.tree,
             groups: parsed.groups,
             names: parsed.names,
+            group_names,
             program: OnceLock::new(),
             capturing: OnceLock::new(),
         })))
@@ -141,6 +150,11 @@ impl Pattern {
     /// Named groups with their numbers, in order; a name may stand for several.
     pub fn named_groups(&self) -> impl Iterator<Item = (&str, usize)> {
         self.0.names.iter().map(|(name, number)| (&**name, *number as usize))
+    }
+
+    /// Name of each group by number; element 0, the whole match, has none. A name may stand for several groups.
+    pub fn group_names(&self) -> &[Option<Arc<str>>] {
+        &self.0.group_names
     }
 
     /// Text as a pattern that matches just that text (Perl's quotemeta, on octets).
@@ -194,58 +208,74 @@ impl Pattern {
         })
     }
 
-    /// Matches found one after the other as Perl's `while (/re/g)` does, up to `max`.
+    /// All matches from the start as Perl's `while (/…/g)` finds them: after an empty match the next one at the same
+    /// place must not be empty (perlop). Ends with the first `Miss` or `OverBudget`.
+    pub fn find_iter<'a>(&'a self, subject: &'a [u8]) -> impl Iterator<Item = Found> + 'a {
+        let mut walk = Walk::new(self.program(), subject);
+        std::iter::from_fn(move || {
+            Some(match walk.next()? {
+                Ending::Hit(start, end) => Found::Hit(start..end.max(start)),
+                Ending::Miss => Found::Miss,
+                Ending::OverBudget => Found::OverBudget,
+            })
+        })
+    }
+
+    /// All matches as `find_iter` finds them, each with the spans of all groups.
+    pub fn captures_iter<'a>(&'a self, subject: &'a [u8]) -> impl Iterator<Item = Vec<Option<Range<usize>>>> + 'a {
+        let mut walk = Walk::new(self.capturing(), subject);
+        std::iter::from_fn(move || match walk.next()? {
+            Ending::Hit(..) => Some(self.spans()),
+            Ending::Miss | Ending::OverBudget => None,
+        })
+    }
+
+    /// Spans of the groups of this thread's last hit.
+    fn spans(&self) -> Vec<Option<Range<usize>>> {
+        let groups = 0..=self.0.groups as usize;
+        SCRATCH.with_borrow(|scratch| groups.map(|group| scratch.group(group).map(|(start, end)| start..end.max(start))).collect())
+    }
+
+    /// How often `find_iter` hits, up to `max`.
     pub fn count(&self, subject: &[u8], max: u32) -> Count {
         let mut count = Count::default();
-        let (mut from, mut not_empty, mut steps) = (0, false, STEPS);
+        let mut walk = Walk::new(self.program(), subject);
         while count.hits < max {
-            let search = Search { program: self.program(), subject, from, not_empty };
-            match SCRATCH.with_borrow_mut(|scratch| search.run(scratch, &mut steps)) {
-                Ending::Hit(start, end) => {
-                    count.hits += 1;
-                    // perlop: after an empty match the next may not be empty at the same place.
-                    (from, not_empty) = (end, start >= end);
-                }
-                Ending::Miss => break,
-                Ending::OverBudget => {
-                    count.over_budget = true;
-                    break;
-                }
+            match walk.next() {
+                Some(Ending::Hit(..)) => count.hits += 1,
+                Some(Ending::OverBudget) => count.over_budget = true,
+                Some(Ending::Miss) | None => break,
             }
         }
         count
     }
-
-    /// All matches from the start as Perl's `while (/…/g)` finds them: after an empty match the next one at the same
-    /// place must not be empty. Ends with the first `Miss` or `OverBudget`.
-    pub fn find_iter<'a>(&'a self, _subject: &'a [u8]) -> impl Iterator<Item = Found> + 'a {
-        std::iter::empty()
-    }
-
-    /// All matches as `find_iter` finds them, each with the spans of all groups.
-    pub fn captures_iter<'a>(&'a self, _subject: &'a [u8]) -> impl Iterator<Item = Vec<Option<Range<usize>>>> + 'a {
-        std::iter::empty()
-    }
-
-    /// Name of each group by number; element 0, the whole match, has none. A name may stand for several groups.
-    pub fn group_names(&self) -> &[Option<std::sync::Arc<str>>] {
-        &[]
-    }
 }
 
-/// Patterns that are tried on the same texts: one pass over a text tells which of them are worth trying.
-#[derive(Debug, Default)]
-pub struct PatternSet {
-    count: u32,
+/// A search that goes on where the last match ended, all within one budget.
+struct Walk<'a> {
+    program: &'a Program,
+    subject: &'a [u8],
+    from: usize,
+    not_empty: bool,
+    steps: u64,
+    ended: bool,
 }
 
-impl PatternSet {
-    pub fn new(patterns: impl IntoIterator<Item = Pattern>) -> PatternSet {
-        PatternSet { count: patterns.into_iter().count() as u32 }
+impl<'a> Walk<'a> {
+    fn new(program: &'a Program, subject: &'a [u8]) -> Walk<'a> {
+        Walk { program, subject, from: 0, not_empty: false, steps: STEPS, ended: false }
     }
 
-    /// Adds the numbers (in the order given to `new`, ascending) of all patterns that may match the text.
-    pub fn candidates(&self, _text: &[u8], found: &mut Vec<u32>) {
-        found.extend(0..self.count);
+    fn next(&mut self) -> Option<Ending> {
+        if self.ended {
+            return None;
+        }
+        let search = Search { program: self.program, subject: self.subject, from: self.from, not_empty: self.not_empty };
+        let ending = SCRATCH.with_borrow_mut(|scratch| search.run(scratch, &mut self.steps));
+        match ending {
+            Ending::Hit(start, end) => (self.from, self.not_empty) = (end, start >= end),
+            Ending::Miss | Ending::OverBudget => self.ended = true,
+        }
+        Some(ending)
     }
 }
