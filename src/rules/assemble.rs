@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, DraftTest, Drafts, Fault};
 use super::meta::{self, Meta, Surroundings};
-use super::model::{EvalKind, Expression, Flags, Rule, Test};
+use super::model::{EvalKind, Flags, Rule, Test};
 use super::options::Options;
 use super::set::RuleSet;
 use super::{eval, replace_tags, scores};
@@ -85,7 +85,7 @@ fn function_fault(rule: &str, kind: EvalKind, function: &str, options: &Options)
         ));
     };
     if !row.plugin.is_empty() && !options.plugins.contains(row.plugin) {
-        return Some(Fault::warning(
+        return Some(Fault::note(
             format!("{rule}: the function {function} belongs to the plugin {}, which is not loaded", row.plugin),
             format!("add \"loadplugin Mail::SpamAssassin::Plugin::{}\" to a .pre file", row.plugin),
         ));
@@ -273,12 +273,5 @@ fn inherit_net(rules: &mut [Rule], operands: &[Vec<usize>]) {
                 open.push(reader);
             }
         }
-    }
-}
-
-/// Whether an expression is a constant, so that it can be told at once.
-impl Expression {
-    pub fn is_constant(&self) -> bool {
-        self.operands().is_empty()
     }
 }

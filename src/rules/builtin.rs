@@ -33,7 +33,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs patterns that compile"]
     fn the_built_in_rules_have_no_mistake() {
         let (set, complaints) = load(&sources(), &NoFiles, &Settings::default());
         let mistakes: Vec<&Complaint> = complaints.iter().filter(|complaint| complaint.severity > Severity::Note).collect();

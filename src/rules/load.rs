@@ -204,7 +204,7 @@ impl Parser<'_> {
         if plugin.is_empty() || self.drafts.options.plugins.contains(plugin) {
             return Ok(());
         }
-        Err(Fault::warning(
+        Err(Fault::note(
             format!("\"{}\" belongs to the plugin {plugin}, which is not loaded", line.key),
             format!("add \"loadplugin Mail::SpamAssassin::Plugin::{plugin}\" to a .pre file"),
         ))

@@ -208,6 +208,25 @@ impl Flags {
     }
 }
 
+impl std::fmt::Display for Flags {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let named = [
+            (self.net, "net"),
+            (self.nice, "nice"),
+            (self.learn, "learn"),
+            (self.userconf, "userconf"),
+            (self.noautolearn, "noautolearn"),
+            (self.autolearn_force, "autolearn_force"),
+            (self.multiple, "multiple"),
+            (self.nosubject, "nosubject"),
+        ];
+        let maxhits = self.maxhits.map(|most| format!("maxhits={most}"));
+        let words = named.iter().filter(|(set, _)| *set).map(|(_, word)| *word);
+        let all: Vec<&str> = words.chain(maxhits.as_deref()).chain(self.others.iter().map(String::as_str)).collect();
+        f.write_str(&all.join(" "))
+    }
+}
+
 impl Expression {
     /// The rules it reads, each once, in order of their index.
     pub fn operands(&self) -> Vec<usize> {

@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod judge;
 pub mod log;
 pub mod log_layer;
+pub mod rule_files;
 pub mod state;
 
 pub use config::Config;

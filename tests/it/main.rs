@@ -1,6 +1,7 @@
 //! All integration tests in one binary.
 mod arc;
 mod floors;
+mod language;
 mod mailserver;
 mod milter;
 mod spf;

@@ -1,0 +1,105 @@
+//! The language of rule files, rule by rule beside SpamAssassin's own parser.
+
+use hamgate::base::Severity;
+use hamgate::rules::model::{Flags, Shortcircuit, Test};
+use hamgate::rules::{Rule, RuleSet};
+use hamgate::service::config::RuleSettings;
+use hamgate::service::rule_files;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const STOCK: &str = "/usr/share/spamassassin";
+
+fn site() -> PathBuf {
+    Path::new(&std::env::var("HAMGATE_TRUTH").expect("HAMGATE_TRUTH names the folder of answers")).join("site")
+}
+
+fn stock_and_site() -> (RuleSet, Vec<hamgate::base::Complaint>) {
+    let settings = RuleSettings { only: vec![STOCK.into(), site()], add: Vec::new(), local: true };
+    rule_files::load(&settings)
+}
+
+/// One JSON object for each rule that SpamAssassin has.
+fn theirs() -> Vec<Value> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/dump_rules.pl");
+    let output = Command::new("perl").arg(script).arg(STOCK).arg(site()).output().expect("perl runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// SpamAssassin's name for the type.
+fn kind(rule: &Rule) -> &str {
+    match &rule.test {
+        Test::MimeHeader { .. } | Test::UriDetail(_) => "body eval",
+        Test::Dns { directive, .. } if &**directive == "askdns" => "empty",
+        Test::Dns { .. } => "body eval",
+        test => test.kind(),
+    }
+}
+
+fn flags(text: &str) -> String {
+    let mut flags = Flags::parse(text);
+    flags.others.sort();
+    flags.to_string()
+}
+
+fn differences(set: &RuleSet, theirs: &Value) -> Vec<String> {
+    let name = theirs["name"].as_str().unwrap();
+    let Some(ours) = set.get(name) else { return vec!["missing".into()] };
+    let mut ours_flags = ours.flags.clone();
+    ours_flags.others.sort();
+    let operands: Vec<&str> = match &ours.test {
+        Test::Meta(expression) => expression.operands().into_iter().map(|at| &*set.rules[at].name).collect(),
+        _ => Vec::new(),
+    };
+    let their_operands: Vec<&str> = theirs["operands"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let their_scores: Vec<f64> = theirs["scores"].as_array().unwrap().iter().map(|score| score.as_f64().unwrap()).collect();
+    let short = match ours.shortcircuit {
+        Shortcircuit::Off => "off",
+        Shortcircuit::On => "on",
+        Shortcircuit::Ham => "ham",
+        Shortcircuit::Spam => "spam",
+    };
+    let pairs = [
+        ("type", kind(ours).to_owned(), theirs["kind"].as_str().unwrap().to_owned()),
+        ("priority", ours.priority.to_string(), theirs["priority"].to_string()),
+        ("scores", format!("{:?}", ours.scores), format!("{:?}", their_scores.as_slice())),
+        ("flags", ours_flags.to_string(), flags(theirs["flags"].as_str().unwrap())),
+        ("description", format!("{:?}", ours.describe.as_deref()), format!("{:?}", theirs["describe"].as_str())),
+        ("operands", operands.join(" "), their_operands.join(" ")),
+        ("short circuit", short.to_owned(), theirs["shortcircuit"].as_str().unwrap().to_owned()),
+        ("captures", ours.captures.to_string(), theirs["captures"].to_string()),
+    ];
+    pairs.into_iter().filter(|(_, a, b)| a != b).map(|(what, a, b)| format!("{what}: {a} for {b}")).collect()
+}
+
+#[test]
+#[ignore = "needs spamassassin"]
+fn every_stock_rule_is_loaded_as_spamassassin_loads_it() {
+    let (set, complaints) = stock_and_site();
+    for complaint in complaints.iter().filter(|complaint| complaint.severity > Severity::Note) {
+        println!("{complaint}");
+    }
+    let theirs = theirs();
+    let mut faults = Vec::new();
+    for rule in &theirs {
+        faults.extend(differences(&set, rule).into_iter().map(|fault| format!("{}: {fault}", rule["name"])));
+    }
+    let named: std::collections::HashSet<&str> = theirs.iter().map(|rule| rule["name"].as_str().unwrap()).collect();
+    let more = set.rules.iter().filter(|rule| !rule.definition.is_empty() && !named.contains(&*rule.name));
+    faults.extend(more.map(|rule| format!("{}: SpamAssassin has no such rule", rule.name)));
+    assert!(theirs.len() > 1000, "SpamAssassin has {} rules", theirs.len());
+    assert!(faults.is_empty(), "{} of {} differ:\n{}", faults.len(), theirs.len(), faults.join("\n"));
+}
+
+#[test]
+#[ignore = "needs spamassassin"]
+fn the_stock_folder_has_no_mistake() {
+    for only in [vec![STOCK.into()], vec![STOCK.into(), site()]] {
+        let (_, complaints) = rule_files::load(&RuleSettings { only, add: Vec::new(), local: true });
+        let mistakes: Vec<String> =
+            complaints.iter().filter(|complaint| complaint.severity > Severity::Note).map(ToString::to_string).collect();
+        assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+    }
+}
