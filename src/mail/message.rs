@@ -93,6 +93,30 @@ impl Mail {
         self.parts.iter().enumerate().filter(|(_, p)| p.is_leaf() && !p.content_type.is_empty())
     }
 
+    /// Whether one of SpamAssassin's flags about parsing is set (check_msg_parse_flags).
+    pub fn has_parse_flag(&self, name: &str) -> bool {
+        match name {
+            "missing_head_body_separator" => self.section.missing_separator,
+            "truncated_header" => self.is_header_cut(),
+            "missing_mime_headers" => self.odd.part_without_fields,
+            "missing_mime_head_body_separator" => self.odd.part_without_separator,
+            "mime_epilogue_exists" => self.odd.epilogue,
+            "mimepart_limit_exceeded" => self.odd.too_many_parts,
+            _ => false,
+        }
+    }
+
+    /// Some name or value, or all fields together, are longer than rules see them.
+    fn is_header_cut(&self) -> bool {
+        let mut total = 0;
+        self.section.fields.iter().any(|field| {
+            let (name, value) = (field.name(&self.raw), field.value(&self.raw));
+            let value = if self.section.crlf { super::fields::unix_lines(value).len() } else { value.len() };
+            total += name.len() + value.min(tree::VALUE_LIMIT) + 2;
+            name.len() > tree::NAME_LIMIT || value > tree::VALUE_LIMIT || total > tree::ALL_LIMIT
+        })
+    }
+
     pub fn defects(&self) -> &[Defect] {
         self.defects.get_or_init(|| self.find_defects())
     }

@@ -190,6 +190,12 @@ pub(super) struct Oddities {
     pub too_many_parts: bool,
     pub missing_boundary: bool,
     pub unclosed_multipart: bool,
+    /// SpamAssassin's flags of the message itself, not of messages inside it: a part begins with a line that is no field.
+    pub part_without_fields: bool,
+    /// No empty line stands between a part's fields and its body.
+    pub part_without_separator: bool,
+    /// Text other than dots and blanks stands behind a closing boundary.
+    pub epilogue: bool,
 }
 
 /// Mail::SpamAssassin::Message: levels of containers that are opened, parts of one multipart.
@@ -206,6 +212,8 @@ struct Pending {
     levels: usize,
     /// Text stands before the first boundary, so the body is read as if it began with an empty line.
     empty_line_first: bool,
+    /// Belongs to a message inside the message.
+    nested: bool,
 }
 
 struct Builder {
@@ -260,11 +268,11 @@ impl Builder {
         };
         let body = &source[range.clone()];
         let empty_line_first = part.content_type.starts_with("multipart/") && begins_with_text(body, boundary.as_deref());
-        self.queue.push_back(Pending { part: id, boundary, source, range, levels, empty_line_first });
+        self.queue.push_back(Pending { part: id, boundary, source, range, levels, empty_line_first, nested: parent.is_some() });
     }
 
     fn single(&mut self, pending: Pending, is_multipart: bool) {
-        let Pending { part: id, boundary, mut source, mut range, levels, empty_line_first } = pending;
+        let Pending { part: id, boundary, mut source, mut range, levels, empty_line_first, nested: _ } = pending;
         if empty_line_first {
             let mut text = Vec::with_capacity(range.len() + 1);
             text.push(b'\n');
@@ -410,6 +418,8 @@ impl Builder {
                 open.body = Some(at);
             }
         }
+        let own = !pending.nested;
+        self.odd.part_without_fields |= own && found && lacks_field(&text[at..]);
         let mut count = 0;
         let mut same_boundary_inside = false;
         while at < text.len() {
@@ -424,14 +434,18 @@ impl Builder {
                 self.close_part(pending, &source, std::mem::take(&mut open), at..end, kind);
                 count += 1;
                 if kind == Delimiter::Close {
+                    self.odd.epilogue |= own && text[end..].iter().any(|b| *b != b'.' && !fields::is_space(*b));
                     return;
                 }
+                self.odd.part_without_fields |= own && lacks_field(&text[end..]);
                 if count == PARTS_OF_ONE || self.parts.len() >= limits::MIME_PARTS {
                     self.odd.too_many_parts = true;
                     return;
                 }
             } else {
+                let in_body = open.body.is_some();
                 open.line(text, at, end, boundary);
+                self.odd.part_without_separator |= own && !in_body && open.body == Some(at);
                 same_boundary_inside |= std::mem::take(&mut open.same_boundary_inside);
             }
             at = end;
@@ -469,7 +483,15 @@ impl Builder {
         } else {
             (source.clone(), start..end)
         };
-        self.queue.push_back(Pending { part: id, boundary, source, range, levels: pending.levels - 1, empty_line_first: false });
+        self.queue.push_back(Pending {
+            part: id,
+            boundary,
+            source,
+            range,
+            levels: pending.levels - 1,
+            empty_line_first: false,
+            nested: pending.nested,
+        });
     }
 }
 
@@ -513,6 +535,12 @@ impl Open {
         let value = self.fields.last().map(|f| decode::header(f.value(text), b"content-type"));
         ContentType::parse(value.as_deref()).boundary.as_deref() == Some(boundary)
     }
+}
+
+/// Lines follow, and the first one does not begin a field.
+fn lacks_field(text: &[u8]) -> bool {
+    let name = text.iter().take_while(|b| matches!(b, 0x21..=0x39 | 0x3B..=0x7E)).count();
+    !text.is_empty() && (name == 0 || text.get(name) != Some(&b':'))
 }
 
 /// Where the first part begins, and whether a boundary stands before it.

@@ -1,6 +1,6 @@
 //! What a function is given: the message, the options, the facts so far, and what was computed before on this message.
 
-use super::{date, forged, header, relay, spf, welcome};
+use super::{date, forged, header, image, mime, relay, spf, welcome};
 use crate::facts::Facts;
 use crate::mail::{HeaderQuery, Reading};
 use crate::rules::model::EvalKind;
@@ -101,6 +101,10 @@ pub struct Memo {
     pub(super) gated: OnceCell<bool>,
     pub(super) hotmail: OnceCell<forged::Hotmail>,
     pub(super) trail: OnceCell<relay::Trail>,
+    pub(super) mime: OnceCell<mime::Counts>,
+    pub(super) uppercase: OnceCell<f64>,
+    pub(super) base64_line: OnceCell<usize>,
+    pub(super) images: OnceCell<image::Images>,
     pub(super) written_spf: OnceCell<spf::Written>,
     pub(super) dkim_tags: OnceCell<()>,
     pub(super) senders: OnceCell<Vec<String>>,

@@ -12,8 +12,10 @@ mod dmarc;
 mod forged;
 mod freemail;
 mod header;
+mod image;
 mod locales;
 mod mailbox;
+mod mime;
 mod pending;
 mod perl;
 mod relay;
@@ -123,6 +125,8 @@ static FAMILIES: &[&[Row]] = &[
     forged::ROWS,
     freemail::ROWS,
     header::ROWS,
+    image::ROWS,
+    mime::ROWS,
     relay::ROWS,
     spf::ROWS,
     vbounce::ROWS,
