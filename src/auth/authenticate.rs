@@ -5,6 +5,7 @@ use super::spf::Envelope;
 use super::{arc, author, dkim, dmarc, domain, spf};
 use crate::dns::Session;
 use crate::facts::{Authentication, Outsider, Spf, SpfResult};
+use crate::mail::{Arrival, HeaderQuery, Reading};
 
 /// What stays the same from message to message.
 #[derive(Clone, Debug, Default)]
@@ -35,17 +36,55 @@ impl Verifier {
 
     /// MAIL FROM and HELO.
     async fn spf(&self, session: &Session, outsider: Option<&Outsider>, now: u64) -> (Spf, Spf) {
-        let Some(outsider) = outsider else {
-            let nobody = Spf { domain: String::new(), result: SpfResult::None, reason: "no client outside".to_owned() };
-            return (nobody.clone(), nobody);
-        };
-        let envelope = Envelope { ip: outsider.ip, helo: &outsider.helo, mail_from: &outsider.mail_from, receiver: &self.receiver, now };
+        let nobody = |reason: &str| Spf { domain: String::new(), result: SpfResult::None, reason: reason.to_owned() };
+        let Some(outsider) = outsider else { return (nobody("no client outside"), nobody("no client outside")) };
+        let sender = outsider.mail_from.as_deref();
+        let envelope = Envelope { ip: outsider.ip, helo: &outsider.helo, mail_from: sender.unwrap_or(""), receiver: &self.receiver, now };
         let (helo, mail_from) = tokio::join!(spf::check_helo(session, envelope), async {
-            // The null sender is answered by HELO (RFC 7208 §2.4): no second round.
-            if outsider.mail_from.is_empty() { None } else { Some(spf::check_mail_from(session, envelope).await) }
+            match sender {
+                None => Some((String::new(), nobody("the envelope sender is not known"))),
+                // The null sender is answered by HELO (RFC 7208 §2.4): no second round.
+                Some("") => None,
+                Some(_) => {
+                    let (domain, outcome) = spf::check_mail_from(session, envelope).await;
+                    let fact = outcome.fact(&domain);
+                    Some((domain, fact))
+                }
+            }
         });
         let helo = helo.1.fact(&helo.0);
-        let mail_from = mail_from.map_or_else(|| helo.clone(), |(domain, outcome)| outcome.fact(&domain));
+        let mail_from = mail_from.map_or_else(|| helo.clone(), |(_, fact)| fact);
         (mail_from, helo)
     }
+}
+
+/// The last relay that is not ours (`internal_networks`), which all questions are about: mail may have come through our
+/// own backup exchanger or forwarder. `None`: the message never left our networks, or came with a login.
+pub fn outsider(reading: &Reading<'_>) -> Option<Outsider> {
+    let live = match reading.arrival {
+        Arrival::Live(live) => Some(&**live),
+        Arrival::FromFields => None,
+    };
+    if let Some((client, envelope)) = live
+        && let Some(ip) = client.ip
+        && (!client.login.is_empty() || !reading.options.internal.contains(ip))
+    {
+        let outsider = Outsider { ip, helo: client.helo.clone(), mail_from: Some(envelope.mail_from.clone()) };
+        return Some(outsider).filter(|_| client.login.is_empty());
+    }
+    let relays = reading.relays();
+    let relay = relays.external.first().and_then(|at| relays.all.get(*at))?;
+    let mail_from =
+        relay.envfrom.clone().or_else(|| live.map(|(_, envelope)| envelope.mail_from.clone())).or_else(|| field_sender(reading));
+    Some(Outsider { ip: relay.ip?, helo: relay.helo.clone(), mail_from })
+}
+
+/// The envelope sender as a delivered message tells it. A trusted relay may have changed it on the way
+/// (Mail::SpamAssassin::Plugin::SPF leaves it alone then, unless `always_trust_envelope_sender`).
+fn field_sender(reading: &Reading<'_>) -> Option<String> {
+    if !reading.relays().trusted.is_empty() && !reading.options.always_trust_envelope_sender {
+        return None;
+    }
+    let query = HeaderQuery::parse("EnvelopeFrom:addr").ok()?;
+    reading.header(&query).map(|text| String::from_utf8_lossy(text.trim_ascii()).into_owned())
 }

@@ -32,11 +32,8 @@ impl<'m> Letter<'m> {
     pub fn parse(raw: &'m [u8]) -> Letter<'m> {
         let section = fields::split(raw);
         let at = |range: std::ops::Range<usize>| raw.get(range).unwrap_or_default();
-        let fields = section.fields.iter().map(|field| HeaderField {
-            name: field.name(raw),
-            value: field.value(raw),
-            whole: at(field.whole()),
-        });
+        let fields =
+            section.fields.iter().map(|field| HeaderField { name: field.name(raw), value: field.value(raw), whole: at(field.whole()) });
         let body = raw.get(section.body..).unwrap_or_default();
         let begins_folded = matches!(raw.get(section.start), Some(b' ' | b'\t'));
         let cut = section.too_many_fields || section.too_large;

@@ -6,6 +6,7 @@ mod authenticate;
 pub mod author;
 pub mod base64;
 pub mod canon;
+pub mod diagnose;
 pub mod dkim;
 pub mod dmarc;
 pub mod domain;
@@ -17,5 +18,5 @@ pub mod sign;
 pub mod spf;
 pub mod tags;
 
-pub use authenticate::Verifier;
+pub use authenticate::{Verifier, outsider};
 pub use settings::Settings;

@@ -40,9 +40,9 @@ fn comment(text: &str) -> String {
 }
 
 /// The value of the field: the authserv-id and one result a line. Folded with bare LF, as a milter hands it over.
-pub fn render(authserv_id: &str, outsider: &Outsider, facts: &Authentication) -> String {
-    let mut results = vec![spf_result(outsider, facts)];
-    if !outsider.mail_from.is_empty() && facts.spf_helo.result != SpfResult::None {
+pub fn render(authserv_id: &str, outsider: Option<&Outsider>, facts: &Authentication) -> String {
+    let mut results: Vec<String> = outsider.map(|outsider| spf_result(outsider, facts)).into_iter().collect();
+    if outsider.is_some_and(|o| o.mail_from.as_deref() != Some("")) && facts.spf_helo.result != SpfResult::None {
         results.push(format!("spf={} smtp.helo={}", spf::word(facts.spf_helo.result), value(&facts.spf_helo.domain)));
     }
     for signature in &facts.dkim {
@@ -72,7 +72,7 @@ pub fn render(authserv_id: &str, outsider: &Outsider, facts: &Authentication) ->
 fn spf_result(outsider: &Outsider, facts: &Authentication) -> String {
     let reason = comment(&facts.spf_mail_from.reason);
     let result = spf::word(facts.spf_mail_from.result);
-    if outsider.mail_from.is_empty() {
+    if outsider.mail_from.as_deref() == Some("") {
         return format!("spf={result}{reason} smtp.helo={}", value(&facts.spf_helo.domain));
     }
     // Only the checked domain: the local part is the stranger's own text and nobody needs it here.
@@ -100,14 +100,15 @@ fn dmarc_result(facts: &Authentication) -> String {
 
 /// `Received-SPF` (RFC 7208 §9.1), for those who still read it.
 pub fn received_spf(receiver: &str, outsider: &Outsider, facts: &Authentication) -> String {
-    let identity = if outsider.mail_from.is_empty() { "helo" } else { "mailfrom" };
+    let sender = outsider.mail_from.as_deref().unwrap_or("");
+    let identity = if sender.is_empty() { "helo" } else { "mailfrom" };
     let word = spf::word(facts.spf_mail_from.result);
     format!(
         "{word}{} identity={identity};\n\tclient-ip={}; helo={}; envelope-from={}; receiver={}",
         comment(&facts.spf_mail_from.reason),
         outsider.ip,
         value(&outsider.helo),
-        value(&outsider.mail_from),
+        value(sender),
         value(receiver)
     )
 }

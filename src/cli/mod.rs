@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod check;
+pub mod dkim;
 mod dns;
 pub mod reload;
 pub mod rules;
@@ -27,6 +28,8 @@ enum Command {
     Serve(serve::Args),
     /// Have the running daemon build anew from its files.
     Reload(reload::Args),
+    /// DKIM keys: make, test, sign, verify.
+    Dkim(dkim::Args),
     /// Lint configuration and rules: every mistake with file, line and remedy.
     Check(check::Args),
     /// List rules, show where one is defined and scored, or try a file of rules on messages.
@@ -46,6 +49,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match parsed.command {
         Command::Auth(args) => auth::run(args),
+        Command::Dkim(args) => dkim::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Reload(args) => reload::run(args),
         Command::Check(args) => check::run(args),

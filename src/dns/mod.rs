@@ -5,6 +5,7 @@
 //! names, answers must match question and id, records of other owners are ignored.
 
 pub mod cache;
+mod master;
 pub mod name;
 pub mod resolver;
 pub mod server;

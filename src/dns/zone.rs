@@ -39,7 +39,7 @@ impl Zone {
 
     /// The error is a line (0: unknown) and a fact.
     pub fn parse(text: &str) -> Result<Zone, (u32, String)> {
-        if text.trim_start().starts_with('{') { from_json(text) } else { from_master(text) }
+        if text.trim_start().starts_with('{') { from_json(text) } else { super::master::read(text) }
     }
 
     /// The entries that answer for a name, with the rule of wildcards above.
@@ -96,7 +96,7 @@ fn from_value(value: &Json) -> Result<Option<Entry>, String> {
 }
 
 /// `Ok(None)`: a type that nobody asks for (SPF, type 99, which RFC 7208 §3.1 retired).
-fn record(kind: &str, strings: &[&str]) -> Result<Option<Entry>, String> {
+pub(super) fn record(kind: &str, strings: &[&str]) -> Result<Option<Entry>, String> {
     let value = strings.first().copied().unwrap_or("");
     let name = |text: &str| labels(text).ok_or_else(|| format!("\"{text}\" is no name"));
     let wanted = kind.to_ascii_uppercase();
@@ -118,7 +118,7 @@ fn record(kind: &str, strings: &[&str]) -> Result<Option<Entry>, String> {
                 strings.iter().flat_map(|s| if s.is_empty() { vec![s.as_bytes()] } else { s.as_bytes().chunks(255).collect() }).collect();
             RData::TXT(TXT::from_bytes(if chunks.is_empty() { vec![b"".as_slice()] } else { chunks }))
         }
-        "SPF" | "SOA" => return Ok(None),
+        "SPF" | "SOA" | "CAA" | "SRV" | "DS" | "DNSKEY" | "TLSA" => return Ok(None),
         other => return Err(format!("type {other} is not served")),
     };
     Ok(Some(Entry::Record(data)))
@@ -127,15 +127,4 @@ fn record(kind: &str, strings: &[&str]) -> Result<Option<Entry>, String> {
 /// Any octets may stand in a label here: hostile zones are what this is for.
 fn labels(text: &str) -> Option<Name> {
     Name::from_labels(text.trim_end_matches('.').split('.').filter(|label| !label.is_empty()).map(str::as_bytes)).ok()
-}
-
-fn from_master(text: &str) -> Result<Zone, (u32, String)> {
-    let (_, sets) = hickory_proto::serialize::txt::Parser::new(text, None, Some(Name::root())).parse().map_err(|e| (0, e.to_string()))?;
-    let mut zone = Zone::default();
-    for (key, set) in sets {
-        let name = super::name::text(Name::from(key.name()).iter());
-        let entries = zone.names.entry(name).or_default();
-        entries.extend(set.records_without_rrsigs().map(|record| Entry::Record(record.data.clone())));
-    }
-    Ok(zone)
 }

@@ -217,6 +217,6 @@ impl Facts {
 pub struct Outsider {
     pub ip: IpAddr,
     pub helo: String,
-    /// Envelope sender without angle brackets; empty for the null sender.
-    pub mail_from: String,
+    /// Envelope sender without angle brackets; empty for the null sender, `None` where it is not known.
+    pub mail_from: Option<String>,
 }

@@ -60,6 +60,9 @@ sections! {
     milter: crate::milter::Settings,
     rules: RuleSettings,
     policy: crate::policy::Settings,
+    dns: crate::dns::Settings,
+    auth: crate::auth::Settings,
+    dkim: crate::auth::sign::Settings,
     log: super::log::Settings,
 }
 

@@ -8,6 +8,7 @@ pub mod key;
 pub mod opendkim;
 pub mod settings;
 pub mod table;
+pub mod testkey;
 
 pub use field::{Form, sign};
 pub use key::PrivateKey;

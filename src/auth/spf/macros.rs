@@ -82,6 +82,14 @@ impl MacroString {
         Ok(MacroString { pieces })
     }
 
+    /// The text where it holds no macro.
+    pub fn literal(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [Piece::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+
     pub fn has(&self, wanted: impl Fn(Letter) -> bool) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Macro { letter, .. } if wanted(*letter)))
     }
