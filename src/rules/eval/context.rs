@@ -1,9 +1,9 @@
 //! What a function is given: the message, the options, the facts so far, and what was computed before on this message.
 
-use super::{date, forged, header, image, mime, relay, spf, welcome};
-use crate::facts::Facts;
+use super::{attachment, date, forged, fromname, header, image, mime, relay, spf, welcome};
+use crate::facts::{DnsQuestion, Facts};
 use crate::mail::{HeaderQuery, Reading};
-use crate::rules::model::EvalKind;
+use crate::rules::model::{EvalKind, Flags};
 use crate::rules::options::Options;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +18,8 @@ pub struct Context<'c, 'm> {
     /// The rule that calls, and its type: a `rawbody` rule hands over other text than a `body` rule.
     pub rule: &'c str,
     pub kind: EvalKind,
+    /// Its `tflags`.
+    pub flags: &'c Flags,
     /// Questions to the network will be answered.
     pub network: bool,
     /// The classifier will be asked.
@@ -101,6 +103,10 @@ pub struct Memo {
     pub(super) gated: OnceCell<bool>,
     pub(super) hotmail: OnceCell<forged::Hotmail>,
     pub(super) trail: OnceCell<relay::Trail>,
+    pub(super) attachments: OnceCell<attachment::Attachments>,
+    pub(super) from_name: OnceCell<fromname::Name>,
+    /// What rules asked of DNS lists, by the name of their set.
+    pub(super) list_sets: RefCell<HashMap<String, Vec<DnsQuestion>>>,
     pub(super) mime: OnceCell<mime::Counts>,
     pub(super) uppercase: OnceCell<f64>,
     pub(super) base64_line: OnceCell<usize>,

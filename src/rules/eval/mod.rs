@@ -5,17 +5,21 @@
 //! question is read from `Facts`, and while the fact is missing the answer is `Pending`.
 
 mod addresses;
+mod attachment;
 pub mod context;
 mod date;
 mod dkim;
 mod dmarc;
+mod dns;
 mod forged;
 mod freemail;
+mod fromname;
 mod header;
 mod image;
 mod locales;
 mod mailbox;
 mod mime;
+mod outside;
 mod pending;
 mod perl;
 mod relay;
@@ -119,14 +123,18 @@ fn ask_authentication(context: &Context<'_, '_>, _: &[String]) -> Vec<Question> 
 
 /// Every family's rows.
 static FAMILIES: &[&[Row]] = &[
+    attachment::ROWS,
     date::ROWS,
     dkim::ROWS,
     dmarc::ROWS,
+    dns::ROWS,
     forged::ROWS,
     freemail::ROWS,
+    fromname::ROWS,
     header::ROWS,
     image::ROWS,
     mime::ROWS,
+    outside::ROWS,
     relay::ROWS,
     spf::ROWS,
     vbounce::ROWS,
