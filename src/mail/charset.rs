@@ -27,6 +27,18 @@ pub fn normalize<'a>(octets: &'a [u8], declared: &str, insist: bool) -> Cow<'a, 
     Cow::Owned(windows_1252(octets))
 }
 
+/// As `normalize`, to octets, for header fields: UTF-16 that could be read stays undecoded there.
+pub fn normalize_field<'a>(octets: &'a [u8], declared: &str, insist: bool) -> Cow<'a, [u8]> {
+    let sniffed = !insist && !octets.is_ascii() && strict_utf8(octets).is_some();
+    if is_utf16(declared) && !sniffed && utf16_guess(octets).and_then(|big| utf16(octets, big, true)).is_some() {
+        return Cow::Borrowed(octets);
+    }
+    match normalize(octets, declared, insist) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
 /// Whether a name stands for a charset that we can read.
 pub fn is_known(declared: &str) -> bool {
     declared.is_empty() || find(declared).is_some() || changes_ascii(declared) && is_utf16(declared)

@@ -137,7 +137,7 @@ pub fn header(value: &[u8], name: &[u8]) -> Vec<u8> {
 
 /// The rest of `header`, for text that is no field's value: a display name.
 pub fn words(text: Cow<'_, [u8]>, name: &[u8]) -> Vec<u8> {
-    let text = if text.is_ascii() { text } else { Cow::Owned(charset::normalize(&text, "UTF-8", false).into_owned().into_bytes()) };
+    let text = if text.is_ascii() { text } else { Cow::Owned(charset::normalize_field(&text, "UTF-8", false).into_owned()) };
     if is_plain_field(name) || memmem::find(&text, b"=?").is_none() {
         return text.into_owned();
     }
@@ -250,7 +250,7 @@ fn close_run(out: &mut Vec<u8>, run: &mut Vec<u8>, charset: &[u8]) {
     if name.is_empty() {
         out.append(run);
     } else {
-        out.extend_from_slice(charset::normalize(run, &String::from_utf8_lossy(name), true).as_bytes());
+        out.extend_from_slice(&charset::normalize_field(run, &String::from_utf8_lossy(name), true));
         run.clear();
     }
 }

@@ -286,7 +286,8 @@ pub(super) fn modify<'a>(query: &HeaderQuery, mut values: Values<'a>, domains: &
 
 fn registered(host: &[u8], domains: &DomainTables) -> Vec<u8> {
     let host = String::from_utf8_lossy(host).to_ascii_lowercase();
-    domains.registered(&host).as_bytes().to_vec()
+    let host: Vec<&str> = host.split('.').filter(|label| !label.is_empty()).collect();
+    domains.registered(&host.join(".")).as_bytes().to_vec()
 }
 
 fn display_name(phrase: Vec<u8>) -> Vec<u8> {

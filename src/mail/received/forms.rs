@@ -113,12 +113,14 @@ const LOCALHOST: &str = r"(?i:localhost(?:\.localdomain)?|127\.0\.0\.1|(?:IPv6:)
 
 fn expand(shape: &str) -> String {
     let address = format!(r"(?:{QUAD}|(?i:IPv6:)?[0-9A-Fa-f]{{0,4}}:[0-9A-Fa-f:]{{1,38}}(?:{QUAD})?)");
-    let mut text = shape.replace("<ip>", &format!("(?P<ip>{address})")).replace("<an ip>", &address).replace("LOCALHOST", LOCALHOST);
+    // A group that is written out keeps its name.
+    let mut text = shape.replace("(?P<", "(?P\0");
+    text = text.replace("<ip>", &format!("(?P\0ip>{address})")).replace("<an ip>", &address).replace("LOCALHOST", LOCALHOST);
     for name in ["helo", "rdns", "by", "ident", "word"] {
         text =
-            text.replace(&format!("<{name}>"), &format!(r"(?P<{name}>\S+)")).replace(&format!("<{name}?>"), &format!(r"(?P<{name}>\S*)"));
+            text.replace(&format!("<{name}>"), &format!("(?P\0{name}>\\S+)")).replace(&format!("<{name}?>"), &format!("(?P\0{name}>\\S*)"));
     }
-    text
+    text.replace("(?P\0", "(?P<")
 }
 
 pub struct Form {
