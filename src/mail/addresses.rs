@@ -83,16 +83,21 @@ fn quoted(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Length of the longest run of quoted strings and of text without `",;<`.
-fn phrase_len(text: &[u8]) -> usize {
-    let mut at = 0;
+/// Ends of the pieces of the longest run of quoted strings and of text without `",;<`.
+fn phrase_ends(text: &[u8], start: usize) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut at = start;
     loop {
         let plain = text[at..].iter().take_while(|b| !matches!(b, b'"' | b',' | b';' | b'<')).count();
-        at += plain;
+        if plain > 0 {
+            at += plain;
+            ends.push(at);
+        }
         match quoted(&text[at..]) {
             Some(len) => at += len,
-            None => return at,
+            None => return ends,
         }
+        ends.push(at);
     }
 }
 
@@ -125,7 +130,8 @@ struct Entry<'a> {
 /// An entry at the start, and where the next one begins.
 fn entry(text: &[u8]) -> Option<(Entry<'_>, usize)> {
     let start = blanks(text);
-    let phrase_end = start + phrase_len(&text[start..]);
+    let ends = phrase_ends(text, start);
+    let phrase_end = ends.last().copied().unwrap_or(start);
     if text.get(phrase_end) == Some(&b'<') {
         let phrase = (phrase_end > start).then(|| &text[start..phrase_end]);
         let mut budget = BUDGET;
@@ -138,10 +144,11 @@ fn entry(text: &[u8]) -> Option<(Entry<'_>, usize)> {
     {
         return Some((Entry { phrase: None, address: Some(&text[start..start + len]), enclosed: false, comment }, end));
     }
-    if phrase_end > start
-        && let Some((comment, end)) = ending(text, phrase_end)
-    {
-        return Some((Entry { phrase: Some(&text[start..phrase_end]), address: None, enclosed: false, comment }, end));
+    // A comment may hold what ends a phrase, so shorter ones are tried as well.
+    for phrase_end in ends.into_iter().rev() {
+        if let Some((comment, end)) = ending(text, phrase_end) {
+            return Some((Entry { phrase: Some(&text[start..phrase_end]), address: None, enclosed: false, comment }, end));
+        }
     }
     // White space alone is a phrase as well.
     let (comment, end) = (start > 0 && phrase_end == start).then(|| ending(text, start)).flatten()?;
@@ -380,6 +387,7 @@ mod tests {
             ("A <b@x.com", vec![]),
             ("x y =?a?q?<b@x.com>?=", vec![one("-", "b@x.com")]),
             ("<>", vec![one("-", "-")]),
+            ("\"b\"  (<a@x.com>)", vec![one("b", "-")]),
             ("\"\\\"q\\\"\" <a@[1.2.3.4]>", vec![one("\"q\" ", "a@[1.2.3.4]")]),
         ] {
             assert_eq!(read(text), expected, "{text}");

@@ -412,7 +412,7 @@ mod tests {
         let domains = DomainTables { tlds: ["com".to_string(), "net".to_string()].into(), ..DomainTables::default() };
         let host = |text: &str| host_of(text.as_bytes(), false, &domains).map(|h| String::from_utf8_lossy(&h).into_owned());
         assert_eq!(host("<x.y@mail.example.com>\n").as_deref(), Some("mail.example.com"));
-        assert_eq!(host("by mail.example.net. x").as_deref(), Some("mail.example.net"));
+        assert_eq!(host("by mail.example.net; x").as_deref(), Some("mail.example.net"));
         assert_eq!(host("mail.example.internal"), None);
     }
 }

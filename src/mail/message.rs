@@ -28,8 +28,11 @@ impl Mail {
     /// As `parse`, with the Received field (`Received: …` with its line end) that the mail server will write: it stands
     /// first in what rules see and is no part of what signatures cover.
     pub fn arriving(raw: &[u8], received: &[u8]) -> Mail {
+        // Its line ends follow the message, whose first line decides how lines are read.
+        let first = &raw[..fields::line_end(raw, 0)];
+        let received = if first.ends_with(b"\r\n") { Cow::Borrowed(received) } else { fields::unix_lines(received) };
         let mut all = Vec::with_capacity(received.len() + raw.len());
-        all.extend_from_slice(received);
+        all.extend_from_slice(&received);
         all.extend_from_slice(raw);
         Mail::split(all, received.len())
     }

@@ -20,6 +20,7 @@ pub mod message;
 pub mod options;
 pub mod reading;
 pub mod received;
+pub mod received_build;
 pub mod text;
 pub mod tree;
 

@@ -186,6 +186,13 @@ fn headers(reading: &Reading<'_>, expected: &Value, wanted: fn(&str) -> bool) ->
         if let Some(text) = &mut ours {
             *text = text.chars().take(6000).collect();
         }
+        // The views were taken before SpamAssassin drops what claims to be its own fields, as it does before any rule runs.
+        if name.starts_with("ALL")
+            && name != "ALL:raw"
+            && theirs[name].as_str().is_some_and(|t| t.to_ascii_lowercase().contains("\nx-spam-"))
+        {
+            continue;
+        }
         let theirs = theirs.get(name).and_then(Value::as_str).map(|t| t.chars().take(6000).collect::<String>());
         if ours != theirs {
             let piece =

@@ -251,13 +251,13 @@ mod tests {
             ("from [192.0.2.2] (helo=h ident=i) by z with smtp (Exim 3.35) id 1-2-3", "192.0.2.2"),
             ("from x (HELO h) (192.0.2.3) by z with SMTP; 1 Nov 2003 07:05:19 -0000", "192.0.2.3"),
             ("from x ([2001:db8::7]) by z with mapi id 15.20.1.2; Wed, 5 Jun 2019 10:17:08 +0000", "2001:db8::7"),
-            ("from x ([192.0.2.4:123] helo=h) by z (ecelerity 2.1) with ESMTP id 1", "192.0.2.4"),
+            ("from ([192.0.2.4:123] helo=h) by z (ecelerity 2.1) with ESMTP id 1", "192.0.2.4"),
             ("FROM x (y [192.0.2.5]) BY z ID 12345", "192.0.2.5"),
             ("from x with stray [192.0.2.6] by z", "192.0.2.6"),
             ("by z with Internet Mail Service id <1>", "Ignored"),
             ("from x.example by z.example; Thu, 20 Feb 2003 23:32:58 +0100", "Ignored"),
             ("from nonsense", "Unparseable"),
-            ("from a [192.0.2.9] by b with IMAP (fetchmail-5.9.0)", "192.0.2.9"),
+            ("from a [192.0.2.9] by b with IMAP (fetchmail-5.9.0)", "Fetched"),
             ("from a (192.0.2.10) by loki with POP3; 14 Apr 2010 11:14:29 -0000", "Fetched"),
         ] {
             let found = address_of(line);
