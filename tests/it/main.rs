@@ -1,5 +1,6 @@
 //! All integration tests in one binary.
 mod arc;
+mod dkim;
 mod floors;
 mod hostile;
 mod language;
