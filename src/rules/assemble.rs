@@ -60,12 +60,18 @@ fn zones(drafts: &mut Drafts) {
     }
 }
 
+/// Rules whose plugin starts a helper process start early, whatever their file says (Razor2 and Pyzor, finish_parsing_start).
+const EARLY: &[&str] = &["check_razor2", "check_razor2_range", "check_pyzor"];
+
 /// A rule whose function does not exist, or does not suit the rule's type, never runs.
 fn functions(drafts: &mut Drafts) {
     let mut faults: Vec<(Place, Fault)> = Vec::new();
     for (name, draft) in &mut drafts.rules {
         let Some(DraftTest::Made(test)) = &mut draft.test else { continue };
         let Test::Eval { kind, function, .. } = test else { continue };
+        if EARLY.contains(&&**function) {
+            draft.priority = Some(NETWORK_PRIORITY);
+        }
         let fault = function_fault(name, *kind, function, &drafts.options);
         if let Some(fault) = fault {
             *test = Test::Empty;

@@ -77,7 +77,6 @@ pub(super) fn define(drafts: &mut Drafts, line: &Line<'_>, name: &str, test: Dra
     draft.place = Some(line.place.clone());
     draft.definition = line.whole.into();
     draft.test = Some(test);
-    draft.pattern = pattern.map(str::to_owned);
     draft.priority.get_or_insert(0);
     if pattern.is_some_and(captures::captures) {
         draft.priority = Some(captures::PRIORITY);

@@ -15,8 +15,6 @@ pub(super) struct Draft {
     pub place: Option<Place>,
     pub definition: Arc<str>,
     pub test: Option<DraftTest>,
-    /// The pattern of the definition as written after `=~`, for `replace_rules`.
-    pub pattern: Option<String>,
     pub scores: Option<Scores>,
     pub score_place: Option<Place>,
     pub describe: Option<Arc<str>>,

@@ -20,6 +20,7 @@ mod options_special;
 mod plugin_rules;
 pub mod plugins;
 mod replace_tags;
+pub mod report;
 pub mod scores;
 pub mod set;
 pub mod settings;

@@ -164,49 +164,31 @@ fn pieces(text: &str) -> Vec<String> {
 
 /// Replaces the tags of one rule; the error says what its pattern became and why that cannot be used.
 pub(super) fn replace(draft: &mut Draft, replacements: &Replacements) -> Result<(), String> {
-    let Some(pattern) = draft.pattern.as_deref() else { return Ok(()) };
-    let Some((body, modifiers)) = body_and_modifiers(pattern) else { return Ok(()) };
-    // SpamAssassin works on what Perl prints of the compiled pattern, which begins with the modifiers; so no tag stands first.
-    let plain = format!("(?aa){}{body}", if modifiers.is_empty() { String::new() } else { format!("(?{modifiers})") });
+    let Some(DraftTest::Made(test)) = draft.test.as_mut() else { return Ok(()) };
+    let matcher = match test {
+        Test::Header { pattern, .. } => pattern,
+        Test::Body(matcher) | Test::RawBody(matcher) | Test::Full(matcher) | Test::Uri(matcher) => matcher,
+        // SpamAssassin passes over rules of plugins.
+        Test::Exists(_)
+        | Test::MimeHeader { .. }
+        | Test::UriDetail(_)
+        | Test::Eval { .. }
+        | Test::Meta(_)
+        | Test::Dns { .. }
+        | Test::Empty => {
+            return Ok(());
+        }
+    };
+    let Matcher::Fixed(pattern) = matcher else { return Ok(()) };
+    // SpamAssassin works on what Perl prints of the compiled pattern, which begins with these modifiers; so no tag stands first.
+    let plain = format!("(?aa){}", pattern.source());
     let replaced = replacements.apply(&plain);
     if replaced == plain {
         return Ok(());
     }
     let text = replaced.strip_prefix("(?aa)").unwrap_or(&replaced);
-    let compiled = Pattern::from_rule(&format!("m{{{text}}}")).map_err(|error| format!("{} in {text}", error.0))?;
-    let matcher = match draft.test.as_mut() {
-        Some(DraftTest::Made(test)) => match test {
-            Test::Header { pattern, .. } => pattern,
-            Test::Body(matcher) | Test::RawBody(matcher) | Test::Full(matcher) | Test::Uri(matcher) => matcher,
-            Test::Exists(_)
-            | Test::MimeHeader { .. }
-            | Test::UriDetail(_)
-            | Test::Eval { .. }
-            | Test::Meta(_)
-            | Test::Dns { .. }
-            | Test::Empty => return Ok(()),
-        },
-        Some(DraftTest::Meta(_)) | None => return Ok(()),
-    };
-    if let Matcher::Fixed(pattern) = matcher {
-        *pattern = compiled;
-    }
+    *pattern = Pattern::from_expression(text.as_bytes()).map_err(|error| format!("{} in {text}", error.0))?;
     Ok(())
-}
-
-/// `/re/mods` or `m{re}mods` taken apart.
-fn body_and_modifiers(pattern: &str) -> Option<(&str, &str)> {
-    let rest = pattern.strip_prefix("qr").or_else(|| pattern.strip_prefix('m')).unwrap_or(pattern);
-    let opening = rest.chars().next()?;
-    let closing = match opening {
-        '{' => '}',
-        '(' => ')',
-        '<' => '>',
-        '[' => ']',
-        other => other,
-    };
-    let end = rest.rfind(closing).filter(|&end| end >= opening.len_utf8())?;
-    Some((rest.get(opening.len_utf8()..end)?, rest.get(end + closing.len_utf8()..)?))
 }
 
 #[cfg(test)]

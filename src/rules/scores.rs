@@ -19,6 +19,10 @@ pub(super) fn read(values: &[&str], earlier: Option<Scores>) -> Result<Scores, S
     if values.len() == 1 {
         numbers = [numbers[0]; 4];
     }
+    for number in &mut numbers {
+        // "-0" is written in some files.
+        *number += 0.0;
+    }
     match (relative, earlier) {
         (false, _) => Ok(numbers),
         (true, Some(before)) => {

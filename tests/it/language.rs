@@ -1,7 +1,7 @@
 //! The language of rule files, rule by rule beside SpamAssassin's own parser.
 
 use hamgate::base::Severity;
-use hamgate::rules::model::{Flags, Shortcircuit, Test};
+use hamgate::rules::model::{Flags, Matcher, Shortcircuit, Test};
 use hamgate::rules::{Rule, RuleSet};
 use hamgate::service::config::RuleSettings;
 use hamgate::service::rule_files;
@@ -38,10 +38,24 @@ fn kind(rule: &Rule) -> &str {
     }
 }
 
-fn flags(text: &str) -> String {
-    let mut flags = Flags::parse(text);
-    flags.others.sort();
-    flags.to_string()
+/// The expression without what every pattern of SpamAssassin has around it.
+fn their_pattern(printed: &Value) -> String {
+    let text = printed.as_str().unwrap_or("");
+    let inside = text.strip_prefix("(?^aa:").and_then(|rest| rest.strip_suffix(')')).unwrap_or(text);
+    inside.strip_prefix("(?aa)").unwrap_or(inside).to_owned()
+}
+
+/// Ours, where SpamAssassin says that tags may have been replaced.
+fn pattern(rule: &Rule, printed: &Value) -> String {
+    let matcher = match &rule.test {
+        Test::Header { pattern, .. } => pattern,
+        Test::Body(matcher) | Test::RawBody(matcher) | Test::Full(matcher) | Test::Uri(matcher) => matcher,
+        _ => return String::new(),
+    };
+    match matcher {
+        Matcher::Fixed(pattern) if printed.is_string() => pattern.source(),
+        _ => String::new(),
+    }
 }
 
 fn differences(set: &RuleSet, theirs: &Value) -> Vec<String> {
@@ -49,6 +63,15 @@ fn differences(set: &RuleSet, theirs: &Value) -> Vec<String> {
     let Some(ours) = set.get(name) else { return vec!["missing".into()] };
     let mut ours_flags = ours.flags.clone();
     ours_flags.others.sort();
+    let mut their_flags = Flags::parse(theirs["flags"].as_str().unwrap());
+    their_flags.others.sort();
+    let mut priorities = (i64::from(ours.priority), theirs["priority"].as_i64().unwrap());
+    // SpamAssassin passes `net` from meta to meta in the order of a hash, another one each time; a meta's own stage does
+    // not matter.
+    if matches!(ours.test, Test::Meta(_)) && ours_flags.net != their_flags.net {
+        their_flags.net = ours_flags.net;
+        priorities = (0, 0);
+    }
     let operands: Vec<&str> = match &ours.test {
         Test::Meta(expression) => expression.operands().into_iter().map(|at| &*set.rules[at].name).collect(),
         _ => Vec::new(),
@@ -63,12 +86,13 @@ fn differences(set: &RuleSet, theirs: &Value) -> Vec<String> {
     };
     let pairs = [
         ("type", kind(ours).to_owned(), theirs["kind"].as_str().unwrap().to_owned()),
-        ("priority", ours.priority.to_string(), theirs["priority"].to_string()),
+        ("priority", priorities.0.to_string(), priorities.1.to_string()),
         ("scores", format!("{:?}", ours.scores), format!("{:?}", their_scores.as_slice())),
-        ("flags", ours_flags.to_string(), flags(theirs["flags"].as_str().unwrap())),
+        ("flags", ours_flags.to_string(), their_flags.to_string()),
         ("description", format!("{:?}", ours.describe.as_deref()), format!("{:?}", theirs["describe"].as_str())),
         ("operands", operands.join(" "), their_operands.join(" ")),
         ("short circuit", short.to_owned(), theirs["shortcircuit"].as_str().unwrap().to_owned()),
+        ("pattern with tags replaced", pattern(ours, &theirs["replaced"]), their_pattern(&theirs["replaced"])),
         ("captures", ours.captures.to_string(), theirs["captures"].to_string()),
     ];
     pairs.into_iter().filter(|(_, a, b)| a != b).map(|(what, a, b)| format!("{what}: {a} for {b}")).collect()
