@@ -204,13 +204,15 @@ mod tests {
 
     #[test]
     fn what_is_not_ascii_becomes_an_encoded_word() {
-        assert_eq!(text(encoded("a [é] b".as_bytes())), "a =?UTF-8?B?W8OpXQ==?= b");
+        assert_eq!(text(encoded("a é b".as_bytes())), "a =?UTF-8?B?w6k=?= b");
         assert_eq!(text(encoded("abcdefghé x".as_bytes())), "=?UTF-8?Q?abcdefgh=C3=A9?= x");
         assert_eq!(text(encoded(b"plain\n\ttext")), "plain\n\ttext");
     }
 
     #[test]
     fn text_is_wrapped_at_blanks() {
-        assert_eq!(text(wrap(b"aaa bbb ccc", b"  ", b"> ", 8, false)), "> aaa\n   bbb ccc");
+        let long = b"aaa bbb ccc dddddddd e";
+        assert_eq!(text(wrap(long, b"  ", b"> ", 12, false)), "> aaa bbb\n  ccc\n  dddddddd e");
+        assert_eq!(text(wrap(long, b"  ", b"> ", 12, true)), "> aaa bbb ccc\n   dddddddd e");
     }
 }
