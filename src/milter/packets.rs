@@ -1,8 +1,8 @@
 //! Packets on the wire: split from a stream without trust, read into commands, packed for one write.
 
-use indymilter::SocketInfo;
+use indymilter::{MacroStage, SocketInfo};
 use indymilter::message::Message;
-use indymilter::message::command::{Command, CommandKind, ConnInfoPayload};
+use indymilter::message::command::{Command, CommandKind, ConnInfoPayload, MacroPayload};
 use std::ffi::CString;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -78,6 +78,9 @@ pub fn read(message: Message) -> Result<Command, String> {
     if message.kind == u8::from(CommandKind::ConnInfo) {
         return connect(&message.buffer).map(Command::ConnInfo).ok_or_else(|| "unreadable CONNECT".to_owned());
     }
+    if message.kind == u8::from(CommandKind::DefMacros) {
+        return macros(&message.buffer).map(Command::DefMacros).ok_or_else(|| "unreadable macros".to_owned());
+    }
     Command::parse_command(message).map_err(|error| error.to_string())
 }
 
@@ -105,6 +108,19 @@ fn connect(payload: &[u8]) -> Option<ConnInfoPayload> {
         _ => SocketInfo::Unknown,
     };
     Some(ConnInfoPayload { hostname, socket_info })
+}
+
+/// `stage (name NUL value NUL)*`. Postfix sends a stage without macros where none that we asked for has a value.
+fn macros(payload: &[u8]) -> Option<MacroPayload> {
+    let (stage, rest) = payload.split_first()?;
+    let stage = MacroStage::try_from(*stage).ok()?;
+    let rest = match rest.split_last() {
+        None => return Some(MacroPayload { stage, macros: Vec::new() }),
+        Some((0, rest)) => rest,
+        Some(_) => return None,
+    };
+    let macros = rest.split(|octet| *octet == 0).map(|text| CString::new(text).ok()).collect::<Option<_>>()?;
+    Some(MacroPayload { stage, macros })
 }
 
 /// Appends a packet to what is to be written.
@@ -151,6 +167,15 @@ mod tests {
     fn a_length_without_end_is_refused_before_its_octets_come() {
         assert_eq!(split(&[0xff, 0xff, 0xff, 0xff], 4), Err(BadPacket::TooLarge(u32::MAX)));
         assert_eq!(split(&[0, 0, 0, 0], 1), Err(BadPacket::Empty));
+    }
+
+    #[test]
+    fn macros_may_be_none() {
+        let count = |payload: &[u8]| macros(payload).map(|told| told.macros.len());
+        assert_eq!(count(b"H"), Some(0));
+        assert_eq!(count(b"Mi\0A1\0{x}\0\0"), Some(4));
+        assert_eq!(count(b"Mi\0A1"), None);
+        assert_eq!(count(b""), None);
     }
 
     #[test]

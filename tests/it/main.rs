@@ -6,6 +6,8 @@ mod hostile;
 mod language;
 mod mailserver;
 mod milter;
+mod postfix;
+mod site;
 mod spf;
 mod suites;
 mod views;
