@@ -1,8 +1,8 @@
 //! Packets on the wire: split from a stream without trust, read into commands, packed for one write.
 
-use indymilter::{MacroStage, SocketInfo};
 use indymilter::message::Message;
 use indymilter::message::command::{Command, CommandKind, ConnInfoPayload, MacroPayload};
+use indymilter::{MacroStage, SocketInfo};
 use std::ffi::CString;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -73,15 +73,26 @@ impl Splitter {
     }
 }
 
-/// Reads a packet into a command. The error says what was wrong with it.
-pub fn read(message: Message) -> Result<Command, String> {
-    if message.kind == u8::from(CommandKind::ConnInfo) {
-        return connect(&message.buffer).map(Command::ConnInfo).ok_or_else(|| "unreadable CONNECT".to_owned());
+/// Reads a packet into a command; `None`: macros of a stage that is not ours (unknown commands), to be passed over. The error
+/// says what was wrong with it.
+pub fn read(message: Message) -> Result<Option<Command>, String> {
+    match CommandKind::try_from(message.kind) {
+        Ok(CommandKind::ConnInfo) => match connect(&message.buffer) {
+            Some(info) => Ok(Some(Command::ConnInfo(info))),
+            None => Err("unreadable CONNECT".to_owned()),
+        },
+        Ok(CommandKind::DefMacros) => match message.buffer.split_first() {
+            None => Err("macros without a stage".to_owned()),
+            Some((stage, rest)) => match MacroStage::try_from(*stage) {
+                Err(_) => Ok(None),
+                Ok(stage) => match macros(rest) {
+                    Some(macros) => Ok(Some(Command::DefMacros(MacroPayload { stage, macros }))),
+                    None => Err("unreadable macros".to_owned()),
+                },
+            },
+        },
+        Ok(_) | Err(_) => Command::parse_command(message).map(Some).map_err(|error| error.to_string()),
     }
-    if message.kind == u8::from(CommandKind::DefMacros) {
-        return macros(&message.buffer).map(Command::DefMacros).ok_or_else(|| "unreadable macros".to_owned());
-    }
-    Command::parse_command(message).map_err(|error| error.to_string())
 }
 
 /// `name NUL family [port address NUL]`. More forgiving than indymilter: Sendmail writes `IPv6:` before an address, and an
@@ -110,17 +121,13 @@ fn connect(payload: &[u8]) -> Option<ConnInfoPayload> {
     Some(ConnInfoPayload { hostname, socket_info })
 }
 
-/// `stage (name NUL value NUL)*`. Postfix sends a stage without macros where none that we asked for has a value.
-fn macros(payload: &[u8]) -> Option<MacroPayload> {
-    let (stage, rest) = payload.split_first()?;
-    let stage = MacroStage::try_from(*stage).ok()?;
-    let rest = match rest.split_last() {
-        None => return Some(MacroPayload { stage, macros: Vec::new() }),
-        Some((0, rest)) => rest,
-        Some(_) => return None,
-    };
-    let macros = rest.split(|octet| *octet == 0).map(|text| CString::new(text).ok()).collect::<Option<_>>()?;
-    Some(MacroPayload { stage, macros })
+/// `(name NUL value NUL)*`. Postfix sends a stage without macros where none that we asked for has a value.
+fn macros(payload: &[u8]) -> Option<Vec<CString>> {
+    match payload.split_last() {
+        None => Some(Vec::new()),
+        Some((0, pairs)) => pairs.split(|octet| *octet == 0).map(|text| CString::new(text).ok()).collect(),
+        Some(_) => None,
+    }
 }
 
 /// Appends a packet to what is to be written.
@@ -171,11 +178,11 @@ mod tests {
 
     #[test]
     fn macros_may_be_none() {
-        let count = |payload: &[u8]| macros(payload).map(|told| told.macros.len());
-        assert_eq!(count(b"H"), Some(0));
-        assert_eq!(count(b"Mi\0A1\0{x}\0\0"), Some(4));
-        assert_eq!(count(b"Mi\0A1"), None);
-        assert_eq!(count(b""), None);
+        let count = |payload: &[u8]| macros(payload).map(|pairs| pairs.len());
+        assert_eq!(count(b""), Some(0));
+        assert_eq!(count(b"i\0A1\0{x}\0\0"), Some(4));
+        assert_eq!(count(b"i\0A1"), None);
+        assert_eq!(read(Message::new(b'D', "U")), Ok(None));
     }
 
     #[test]

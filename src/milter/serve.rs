@@ -107,7 +107,7 @@ impl Serving {
 
     async fn greet(&mut self) -> Result<(Agreement, Session), End> {
         let first = self.next(false).await?;
-        let Ok(Command::OptNeg(offer)) = packets::read(first) else {
+        let Ok(Some(Command::OptNeg(offer))) = packets::read(first) else {
             return Err(End::Protocol("something else before the negotiation".to_owned()));
         };
         let Some((agreement, reply)) = negotiate(&offer) else {
@@ -125,7 +125,7 @@ impl Serving {
         let mut judge = self.door.judge();
         loop {
             let message = self.next(session.in_message()).await?;
-            let command = packets::read(message).map_err(End::Protocol)?;
+            let Some(command) = packets::read(message).map_err(End::Protocol)? else { continue };
             match session.step(command)? {
                 Step::Silence => {}
                 Step::GoOn(stage) => {
