@@ -199,7 +199,9 @@ impl Postfix {
         std::fs::set_permissions(folder.0.join("boxes"), std::fs::Permissions::from_mode(0o777)).unwrap();
         let nobody = String::from_utf8(Command::new("id").args(["-u", "nobody"]).output().unwrap().stdout).unwrap();
         let group = String::from_utf8(Command::new("id").args(["-g", "nobody"]).output().unwrap().stdout).unwrap();
-        folder.write("etc/boxes", "/^([^@]*)@victim\\.example$/ $1/\n");
+        let names = ["plain", "inet", "unix", "box"].iter().flat_map(|way| (0..1100).map(move |number| format!("{way}{number}")));
+        let boxes: String = names.map(|name| format!("{name}@victim.example {name}/\n")).collect();
+        folder.write("etc/boxes", &boxes);
         folder.write(
             "etc/main.cf",
             &format!(
@@ -207,12 +209,12 @@ impl Postfix {
                  setgid_group = postdrop\nmyhostname = mx.victim.example\nmydestination =\nmynetworks = 192.0.2.254/32\n\
                  inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmaillog_file = {root}/log\nmaillog_file_prefixes = {root}\n\
                  virtual_mailbox_domains = victim.example\nvirtual_mailbox_base = {root}/boxes\n\
-                 virtual_mailbox_maps = regexp:{root}/etc/boxes\nvirtual_uid_maps = static:{}\nvirtual_gid_maps = static:{}\n\
+                 virtual_mailbox_maps = texthash:{root}/etc/boxes\nvirtual_uid_maps = static:{}\nvirtual_gid_maps = static:{}\n\
                  virtual_mailbox_limit = 0\nsmtpd_authorized_xclient_hosts = 127.0.0.0/8\nsmtpd_peername_lookup = no\n\
                  milter_default_action = tempfail\nmilter_content_timeout = 60s\nmessage_size_limit = 50000000\n\
                  smtpd_error_sleep_time = 0\nsmtpd_hard_error_limit = 100000\nsmtpd_soft_error_limit = 100000\n\
                  smtpd_client_connection_count_limit = 0\ndefault_process_limit = 200\nsmtpd_junk_command_limit = 100000\n\
-                 in_flow_delay = 0\nmaximal_queue_lifetime = 1h\n{more}\n",
+                 in_flow_delay = 0\nalias_maps =\nalias_database =\n{more}\n",
                 nobody.trim(),
                 group.trim()
             ),
@@ -239,7 +241,7 @@ impl Postfix {
         String::from_utf8_lossy(&std::fs::read(self.folder.0.join("log")).unwrap_or_default()).into_owned()
     }
 
-    /// Messages in a mailbox.
+    /// Messages in a mailbox: `plain`, `inet`, `unix` or `box` with a number below 1,100.
     pub fn mailbox(&self, name: &str) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(self.folder.0.join("boxes").join(name).join("new")) else { return Vec::new() };
         entries.map(|entry| entry.unwrap().path()).collect()
