@@ -1,6 +1,7 @@
 //! All integration tests in one binary.
 mod arc;
 mod dkim;
+mod evals;
 mod floors;
 mod hostile;
 mod language;

@@ -1,0 +1,167 @@
+//! The functions of `eval:` rules, each called as a rule calls it.
+
+use hamgate::facts::Facts;
+use hamgate::mail::{Arrival, Mail, Reading};
+use hamgate::rules::eval::{self, Answered, Context, Memo, Needs};
+use hamgate::rules::model::{EvalKind, Rule, Test};
+use hamgate::rules::{NoFiles, RuleSet, Settings, Source, load};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// Where Debian puts the stock rules.
+const STOCK: &str = "/usr/share/spamassassin";
+
+/// Every plugin that has functions.
+fn plugins() -> String {
+    let names: HashSet<&str> = eval::rows().map(|row| row.plugin).collect();
+    names.iter().map(|name| format!("loadplugin Mail::SpamAssassin::Plugin::{name}\n")).collect()
+}
+
+fn rules(pre: &str, texts: &[&str]) -> RuleSet {
+    let mut sources = vec![Source::Text { name: "site.pre".into(), text: pre.into() }];
+    sources.extend(texts.iter().enumerate().map(|(at, text)| Source::Text { name: format!("{at}.cf"), text: (*text).into() }));
+    load(&sources, &NoFiles, &Settings { local_tests_only: true, ..Settings::default() }).0
+}
+
+/// A fixed day, 2026-01-01.
+const NOW: u64 = 1_767_225_600;
+
+/// What the rules say of a message, by name; those without an answer of their own are left out.
+fn answers(set: &RuleSet, message: &[u8], wanted: impl Fn(&Rule) -> bool) -> BTreeMap<String, bool> {
+    let mail = Mail::parse(message.to_vec());
+    let arrival = Arrival::FromFields;
+    let reading = Reading::new(&mail, &arrival, &set.options.view);
+    let (memo, facts) = (Memo::default(), Facts::default());
+    let mut found = BTreeMap::new();
+    for rule in set.rules.iter().filter(|rule| wanted(rule)) {
+        let Test::Eval { kind, function, arguments } = &rule.test else { continue };
+        let Some(row) = eval::find(function) else { continue };
+        if matches!(row.needs, Needs::ToCome) {
+            continue;
+        }
+        let context = Context {
+            reading: &reading,
+            options: &set.options,
+            facts: &facts,
+            memo: &memo,
+            rule: &rule.name,
+            kind: *kind,
+            flags: &rule.flags,
+            network: false,
+            bayes: false,
+            now: NOW,
+        };
+        let answer = (row.run)(&context, arguments);
+        found.insert(rule.name.to_string(), matches!(answer, Answered::Hit(_) | Answered::HitWith(..)));
+    }
+    found
+}
+
+/// Lines that eval rules depend on; patterns are left out, since compiling them takes long.
+fn stock_text() -> String {
+    const PATTERNS: [&str; 10] = ["header", "body", "rawbody", "uri", "full", "meta", "mimeheader", "uri_detail", "describe", "askdns"];
+    let mut files: Vec<PathBuf> = fs::read_dir(STOCK).map(|dir| dir.flatten().map(|e| e.path()).collect()).unwrap_or_default();
+    files.retain(|file| file.extension().is_some_and(|e| e == "cf"));
+    files.sort();
+    let mut text = String::new();
+    for file in files {
+        let content = fs::read(&file).unwrap_or_default();
+        for line in String::from_utf8_lossy(&content).lines() {
+            let word = line.split_whitespace().next().unwrap_or_default();
+            if !PATTERNS.contains(&word) || line.contains("eval:") {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+/// Rules that SpamAssassin runs in a local scan without Bayes.
+fn runs_locally(rule: &Rule) -> bool {
+    let kind = matches!(rule.test, Test::Eval { kind: EvalKind::Head | EvalKind::Body | EvalKind::RawBody | EvalKind::Full, .. });
+    kind && !rule.flags.net && !rule.flags.learn && rule.scores[0] != 0.0
+}
+
+struct Tally {
+    equal: usize,
+    different: BTreeMap<String, Vec<String>>,
+}
+
+impl Tally {
+    fn compare(&mut self, path: &str, ours: &BTreeMap<String, bool>, truth: &Value) {
+        let scored: HashSet<&str> = truth["rules"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        for (rule, hit) in ours {
+            let theirs = scored.contains(rule.as_str()) || truth["subrules"].get(rule).is_some();
+            if *hit == theirs {
+                self.equal += 1;
+            } else {
+                let sign = if *hit { '+' } else { '-' };
+                self.different.entry(rule.clone()).or_default().push(format!("{sign}{path}"));
+            }
+        }
+    }
+
+    fn print(&self) {
+        for (rule, paths) in &self.different {
+            println!("{rule:40} {:5}  {}", paths.len(), paths.iter().take(4).cloned().collect::<Vec<_>>().join(" "));
+        }
+        let different: usize = self.different.values().map(Vec::len).sum();
+        println!("equal {} different {different}", self.equal);
+    }
+}
+
+fn truth_folder() -> PathBuf {
+    PathBuf::from(env::var("HAMGATE_TRUTH").expect("HAMGATE_TRUTH names the folder of answers"))
+}
+
+fn lines(file: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[test]
+#[ignore = "needs the parity folder (HAMGATE_TRUTH), its corpus (HAMGATE_CORPUS) and the stock rules"]
+fn functions_say_of_the_corpus_what_spamassassins_say() {
+    let corpus = PathBuf::from(env::var("HAMGATE_CORPUS").expect("HAMGATE_CORPUS"));
+    let pre = fs::read_to_string(truth_folder().join("site/stock.pre")).expect("stock.pre");
+    let set = rules(&pre, &[&stock_text()]);
+    let step = env::var("HAMGATE_STEP").ok().and_then(|step| step.parse().ok()).unwrap_or(1);
+    let mut tally = Tally { equal: 0, different: BTreeMap::new() };
+    for truth in lines(&truth_folder().join("truth.jsonl")).iter().step_by(step) {
+        let path = truth["path"].as_str().expect("path");
+        let message = fs::read(corpus.join(path)).expect("message");
+        tally.compare(path, &answers(&set, &message, runs_locally), truth);
+    }
+    tally.print();
+    let different: usize = tally.different.values().map(Vec::len).sum();
+    assert!(different * 1000 <= tally.equal, "{different} answers differ");
+}
+
+#[test]
+#[ignore = "needs the parity folder (HAMGATE_TRUTH) and the stock rules"]
+fn functions_say_of_edge_cases_what_spamassassins_say() {
+    let edge = truth_folder().join("edge");
+    let pre = fs::read_to_string(truth_folder().join("site/stock.pre")).expect("stock.pre");
+    let stock = stock_text();
+    let plain = rules(&pre, &[&stock]);
+    let mut tally = Tally { equal: 0, different: BTreeMap::new() };
+    for truth in lines(&edge.join("truth.jsonl")) {
+        let path = truth["path"].as_str().expect("path");
+        let message = fs::read(edge.join(path)).expect("message");
+        let own = fs::read(edge.join(path).with_extension("cf")).ok();
+        let extended = own.map(|own| rules(&pre, &[&stock, &String::from_utf8_lossy(&own)]));
+        tally.compare(path, &answers(extended.as_ref().unwrap_or(&plain), &message, runs_locally), &truth);
+    }
+    tally.print();
+    let different: usize = tally.different.values().map(Vec::len).sum();
+    assert!(different * 1000 <= tally.equal, "{different} answers differ");
+}
+
+#[test]
+fn every_function_of_a_plugin_is_known() {
+    let set = rules(&plugins(), &[]);
+    assert!(eval::rows().all(|row| set.options.plugins.contains(row.plugin)), "{:?}", set.options.plugins);
+}
