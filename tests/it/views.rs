@@ -3,6 +3,7 @@
 //! `HAMGATE_TRUTH` holds `edge/views.jsonl` beside its messages; `HAMGATE_VIEWS` may name further such files, separated by
 //! colons, whose paths are absolute. Prints a table by view and family, then the first differences.
 
+use hamgate::mail::html::{HtmlFacts, Text};
 use hamgate::mail::{Arrival, HeaderQuery, Mail, Reading, ViewOptions};
 use hamgate::rules::{NoFiles, Settings, Source, load};
 use serde_json::Value;
@@ -33,6 +34,9 @@ const VIEWS: &[(&str, View)] = &[
     ("header", |r, v| headers(r, v, |name| !name.starts_with("X-Spam-Relays-"))),
     ("relays", |r, v| headers(r, v, |name| name.starts_with("X-Spam-Relays-"))),
     ("parts", parts),
+    ("uris", uris),
+    ("uri_detail", uri_detail),
+    ("html", html),
 ];
 
 #[test]
@@ -246,4 +250,89 @@ fn parts(reading: &Reading<'_>, expected: &Value) -> Option<(String, String)> {
     let at = (0..ours.len().max(theirs.len())).find(|i| ours.get(*i) != theirs.get(*i))?;
     let piece = |list: &[String]| list.get(at).cloned().unwrap_or("(none)".into());
     Some((format!("[{at}/{}] {}", ours.len(), piece(&ours)), format!("[{at}/{}] {}", theirs.len(), piece(&theirs))))
+}
+
+/// The words of a JSON list, or the keys of an object, in order.
+fn words(theirs: &Value) -> Vec<String> {
+    let mut words: Vec<String> = match theirs {
+        Value::Array(list) => list.iter().map(|v| v.as_str().unwrap_or("").to_string()).collect(),
+        Value::Object(map) => map.keys().cloned().collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    };
+    words.sort();
+    words
+}
+
+fn sorted<T: AsRef<[u8]>>(ours: impl IntoIterator<Item = T>) -> Vec<String> {
+    let mut ours: Vec<String> = ours.into_iter().map(|text| shown(text.as_ref())).collect();
+    ours.sort();
+    ours
+}
+
+/// What either list has and the other has not.
+fn difference(ours: &[String], theirs: &[String]) -> Option<(String, String)> {
+    let without = |a: &[String], b: &[String]| a.iter().filter(|word| !b.contains(word)).take(3).cloned().collect::<Vec<_>>();
+    (ours != theirs).then(|| (format!("{:?}", without(ours, theirs)), format!("{:?}", without(theirs, ours))))
+}
+
+fn uris(reading: &Reading<'_>, expected: &Value) -> Option<(String, String)> {
+    difference(&sorted(reading.uris()), &words(&expected["uris"]))
+}
+
+fn uri_detail(reading: &Reading<'_>, expected: &Value) -> Option<(String, String)> {
+    let theirs = &expected["uri_detail"];
+    if let Some(keys) = difference(&sorted(reading.links().iter().map(|link| &link.raw)), &words(theirs)) {
+        return Some(keys);
+    }
+    reading.links().iter().find_map(|link| {
+        let detail = &theirs[shown(&link.raw)];
+        let hosts = link.hosts.iter().map(|(host, domain)| format!("{host} {domain}"));
+        let their_hosts = detail["hosts"].as_object().into_iter().flatten();
+        let their_hosts: Vec<String> = their_hosts.map(|(host, domain)| format!("{host} {}", domain.as_str().unwrap_or(""))).collect();
+        let rows = [
+            (sorted(&link.cleaned), words(&detail["cleaned"])),
+            (sorted(link.kinds.iter().map(|kind| kind.name())), words(&detail["types"])),
+            (sorted(&link.domains), words(&detail["domains"])),
+            (sorted(hosts), their_hosts),
+            (sorted(&link.anchors), words(&detail["anchor_text"])),
+        ];
+        rows.iter().find_map(|(ours, theirs)| difference(ours, theirs))
+    })
+}
+
+/// Perl prints a number with 15 significant digits.
+fn printed(number: f64) -> String {
+    let digits = format!("{number:.14e}");
+    digits.parse::<f64>().map(|rounded| rounded.to_string()).unwrap_or(digits)
+}
+
+fn html(reading: &Reading<'_>, expected: &Value) -> Option<(String, String)> {
+    let theirs = expected["html"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let ours: Vec<&HtmlFacts> = reading.html_parts().map(|part| &part.facts).collect();
+    if ours.len() != theirs.len() {
+        return Some((format!("{} parts", ours.len()), format!("{} parts", theirs.len())));
+    }
+    ours.into_iter().zip(theirs).find_map(|(ours, theirs)| {
+        let texts = |texts: &[Text]| texts.iter().map(|text| shown(&text.octets())).collect::<Vec<_>>();
+        let listed = |name: &str| theirs[name].as_array().into_iter().flatten().map(|v| v.as_str().unwrap_or("").to_string()).collect();
+        let inside = theirs["inside"].as_object().into_iter().flatten();
+        let mut our_inside: Vec<String> = ours.inside.iter().map(|(tag, open)| format!("{tag} {open}")).collect();
+        our_inside.sort();
+        let mut their_inside: Vec<String> = inside.map(|(tag, open)| format!("{tag} {}", open.as_str().unwrap_or(""))).collect();
+        their_inside.sort();
+        let numbers = theirs.as_object().into_iter().flatten().filter(|(name, value)| value.is_string() && *name != "uri_truncated");
+        let mut their_numbers: Vec<String> = numbers.map(|(name, value)| format!("{name} {}", value.as_str().unwrap_or(""))).collect();
+        their_numbers.sort();
+        let mut our_numbers: Vec<String> = ours.numbers.iter().map(|(name, number)| format!("{name} {}", printed(*number))).collect();
+        our_numbers.sort();
+        let rows: [(Vec<String>, Vec<String>); 6] = [
+            (our_numbers, their_numbers),
+            (our_inside, their_inside),
+            (texts(&ours.comments), listed("comment")),
+            (texts(&ours.scripts), listed("script")),
+            (texts(&ours.anchors), listed("anchor")),
+            (sorted(ours.links.iter().map(|link| link.target.octets())), words(&theirs["uri"])),
+        ];
+        rows.iter().find_map(|(ours, theirs)| difference(ours, theirs))
+    })
 }
