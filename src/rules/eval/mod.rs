@@ -6,6 +6,7 @@
 
 mod addresses;
 mod attachment;
+mod body;
 pub mod context;
 mod date;
 mod dkim;
@@ -124,6 +125,7 @@ fn ask_authentication(context: &Context<'_, '_>, _: &[String]) -> Vec<Question> 
 /// Every family's rows.
 static FAMILIES: &[&[Row]] = &[
     attachment::ROWS,
+    body::ROWS,
     date::ROWS,
     dkim::ROWS,
     dmarc::ROWS,

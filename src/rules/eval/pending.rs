@@ -11,15 +11,6 @@ const fn to_come(name: &'static str, plugin: &'static str, accepts: Accepts) -> 
 }
 
 pub static ROWS: &[Row] = &[
-    to_come("multipart_alternative_difference", "BodyEval", Accepts::Body),
-    to_come("multipart_alternative_difference_count", "BodyEval", Accepts::Body),
-    to_come("check_blank_line_ratio", "BodyEval", Accepts::Body),
-    to_come("tvd_vertical_words", "BodyEval", Accepts::Body),
-    to_come("check_stock_info", "BodyEval", Accepts::Body),
-    to_come("check_body_length", "BodyEval", Accepts::Body),
-    to_come("plaintext_body_length", "BodyEval", Accepts::Body),
-    to_come("plaintext_sig_length", "BodyEval", Accepts::Body),
-    to_come("plaintext_body_sig_ratio", "BodyEval", Accepts::Body),
     to_come("html_tag_balance", "HTMLEval", Accepts::Body),
     to_come("html_image_only", "HTMLEval", Accepts::Body),
     to_come("html_image_ratio", "HTMLEval", Accepts::Body),
