@@ -35,6 +35,25 @@ pub fn domain_of(letter: &Letter<'_>) -> Result<String, &'static str> {
     Ok(first)
 }
 
+/// Every domain that some reader could take for the author's where `domain_of` finds none: whatever follows an `@` in any
+/// From field.
+pub fn possible_domains(letter: &Letter<'_>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for field in letter.named("From") {
+        let text = String::from_utf8_lossy(field.value.get(..LONGEST.min(field.value.len())).unwrap_or_default()).into_owned();
+        for after in text.split('@').skip(1) {
+            let end = after.find(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_.".contains(c)).unwrap_or(after.len());
+            if let Some(name) = domain::registrable(&after[..end])
+                && found.len() < MOST
+                && !found.contains(&name)
+            {
+                found.push(name);
+            }
+        }
+    }
+    found
+}
+
 /// Some readers end a line at a bare CR.
 fn hides_a_field(whole: &[u8]) -> bool {
     whole.split(|b| *b == b'\r').skip(1).any(|rest| {
@@ -307,6 +326,12 @@ mod tests {
         ] {
             assert!(of(value).is_err(), "{value:?}: {:?}", of(value));
         }
+    }
+
+    #[test]
+    fn all_domains_of_an_odd_from_are_known() {
+        let letter = Letter::parse(b"From: <a@v.example>, \"x\" <b@x.example>\r\nFrom : c@y.example;\r\n\r\n");
+        assert_eq!(possible_domains(&letter), ["v.example", "x.example", "y.example"]);
     }
 
     #[test]

@@ -19,5 +19,7 @@ crate::settings! {
         pub trusted_sealers: Vec<String> = "[]",
         /// Senders (addresses or domains) that may use our domains from outside without proof.
         pub own_domains_except: Vec<String> = "[]",
+        /// A policyd-spf.conf, whose refusals are carried out as it says; empty: SPF alone refuses nothing.
+        pub policyd_spf_conf: String = "\"\"",
     }
 }

@@ -207,7 +207,11 @@ async fn we_verify_what_opendkim_signs() {
     for (number, raw) in corpus().iter().enumerate() {
         let form = ["simple-simple", "relaxed-simple", "simple-relaxed", "relaxed-relaxed"][number % 4];
         // Its test mode drops a fold right after the colon, which the simple form of fields would keep.
-        if form.starts_with("simple") && Letter::parse(raw).fields.iter().any(|field| field.value.starts_with(b"\r\n")) {
+        let letter = Letter::parse(raw);
+        let signed = ["References", "In-Reply-To", "Message-ID", "Subject", "To", "Cc"];
+        let folded =
+            signed.iter().flat_map(|name| letter.named(name)).any(|field| field.value.trim_ascii_start().len() + 2 < field.value.len());
+        if form.starts_with("simple") && folded {
             refused += 1;
             continue;
         }
