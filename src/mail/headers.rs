@@ -1,8 +1,8 @@
 //! Header values as rules ask for them: `From:addr`, `Subject:raw`, `ALL`, `ToCc`, `X-Spam-Relays-Untrusted`.
 
 use super::domains::DomainTables;
-use super::tree::ALL_LIMIT;
-use super::{Mail, addresses, decode, ip, tree};
+use super::part::{self, ALL_LIMIT};
+use super::{Mail, Part, addresses, decode, ip};
 use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -135,45 +135,61 @@ impl<'m> Headers<'m> {
             .map(|f| (f, f.name(section)))
             .filter(|(_, name)| !is_ours(name))
             .map(|(f, name)| Entry {
-                name: &name[..name.len().min(tree::NAME_LIMIT)],
-                raw: tree::cut_value(f.value(section), crlf),
+                name: &name[..name.len().min(part::NAME_LIMIT)],
+                raw: part::cut_value(f.value(section), crlf),
                 cooked: OnceLock::new(),
             })
             .collect();
         Headers { entries, all: OnceLock::new() }
     }
 
-    fn named<'a, 'q>(&'a self, name: &'q str) -> impl DoubleEndedIterator<Item = &'a Entry<'m>> {
+    /// The fields of a part.
+    pub fn of_part(part: &'m Part) -> Self {
+        let entries = part.fields().map(|(name, raw)| Entry { name, raw, cooked: OnceLock::new() }).collect();
+        Headers { entries, all: OnceLock::new() }
+    }
+
+    fn named<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a Entry<'m>> {
         self.entries.iter().filter(move |e| e.name.eq_ignore_ascii_case(name.as_bytes()))
     }
 
-    pub fn raw<'a, 'q>(&'a self, name: &'q str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+    pub fn raw<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         self.named(name).map(|e| &*e.raw)
     }
 
     /// Values with one LF at the end.
-    pub fn cooked<'a, 'q>(&'a self, name: &'q str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+    pub fn cooked<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         self.named(name).map(Entry::cooked)
     }
 
-    /// `Name: value` of all fields, grouped by first appearance when the limit is near.
+    /// `Name: value` of all fields, cooked, up to 65,536 octets.
     pub fn all(&self) -> &[u8] {
-        self.all.get_or_init(|| {
-            let size = |e: &Entry<'_>| e.name.len() + e.cooked().len() + 2;
-            let total: usize = self.entries.iter().map(size).sum();
-            let kept = if total > ALL_LIMIT { self.within_limit(size) } else { vec![true; self.entries.len()] };
-            let mut out = Vec::with_capacity(total.min(ALL_LIMIT));
-            for (entry, _) in self.entries.iter().zip(kept).filter(|(_, kept)| *kept) {
+        self.all.get_or_init(|| self.join(|e| Cow::Borrowed(e.cooked())))
+    }
+
+    /// As `all`, with raw values whose folds are spaces.
+    pub fn all_unfolded(&self) -> Vec<u8> {
+        self.join(|e| Cow::Owned(unfolded(&e.raw)))
+    }
+
+    fn join<'e>(&'e self, value: impl Fn(&'e Entry<'m>) -> Cow<'e, [u8]>) -> Vec<u8> {
+        let values: Vec<Cow<'_, [u8]>> = self.entries.iter().map(value).collect();
+        let sizes: Vec<usize> = self.entries.iter().zip(&values).map(|(e, v)| e.name.len() + v.len() + 2).collect();
+        let total: usize = sizes.iter().sum();
+        let kept = (total > ALL_LIMIT).then(|| self.within_limit(&sizes));
+        let mut out = Vec::with_capacity(total.min(ALL_LIMIT));
+        for (i, (entry, value)) in self.entries.iter().zip(&values).enumerate() {
+            if kept.as_ref().is_none_or(|kept| kept[i]) {
                 out.extend_from_slice(entry.name);
                 out.extend_from_slice(b": ");
-                out.extend_from_slice(entry.cooked());
+                out.extend_from_slice(value);
             }
-            out
-        })
+        }
+        out
     }
 
     /// Fields are taken name by name, in the order in which names first appear, until the limit.
-    fn within_limit(&self, size: impl Fn(&Entry<'_>) -> usize) -> Vec<bool> {
+    fn within_limit(&self, sizes: &[usize]) -> Vec<bool> {
         let mut kept = vec![false; self.entries.len()];
         let mut groups: std::collections::HashMap<Vec<u8>, usize> = std::collections::HashMap::new();
         let mut order: Vec<(usize, usize)> = Vec::with_capacity(self.entries.len());
@@ -184,7 +200,7 @@ impl<'m> Headers<'m> {
         order.sort_unstable();
         let mut total = 0;
         for (_, i) in order {
-            total += size(&self.entries[i]);
+            total += sizes[i];
             if total > ALL_LIMIT {
                 break;
             }
@@ -242,6 +258,24 @@ pub(super) fn handover_range<'a>(pieces: impl Iterator<Item = &'a [u8]>, handove
         }
     }
     found
+}
+
+/// A line end with the white space after it becomes one space (Node.pm, get_header raw).
+pub(super) fn unfolded(value: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = memchr(b'\n', rest) {
+        let blanks = rest[at + 1..].iter().take_while(|b| super::fields::is_space(**b)).count();
+        if blanks == 0 {
+            out.extend_from_slice(&rest[..=at]);
+        } else {
+            out.extend_from_slice(rest[..at].strip_suffix(b"\r").unwrap_or(&rest[..at]));
+            out.push(b' ');
+        }
+        rest = &rest[at + 1 + blanks..];
+    }
+    out.extend_from_slice(rest);
+    out
 }
 
 /// Lines of a text, each with its LF.

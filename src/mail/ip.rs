@@ -24,11 +24,9 @@ fn quad_len(text: &[u8], at: usize) -> Option<usize> {
         let digits = text.get(end..)?.iter().take(4).take_while(|b| b.is_ascii_digit()).count();
         let octet = &text[end..end + digits];
         let value = octet.iter().fold(0u32, |v, b| v * 10 + u32::from(b - b'0'));
-        let in_quad_end = i == 3;
         match digits {
             1 => {}
             2 | 3 if octet[0] != b'0' && value <= 255 => {}
-            _ if in_quad_end => return None,
             _ => return None,
         }
         end += digits;
@@ -54,16 +52,14 @@ pub fn length_at(text: &[u8], at: usize) -> Option<usize> {
     let start = at + prefix;
     let run = text[start..].iter().take(46).take_while(|b| is_v6_char(**b)).count();
     let run_text = &text[start..start + run];
-    if memchr::memchr(b':', run_text).is_none() {
-        return None;
-    }
+    let last_colon = memchr::memrchr(b':', run_text)?;
     let mut end = start + run;
     if text.get(end) == Some(&b'.') {
-        let colon = memchr::memrchr(b':', run_text)?;
-        if let Some(len) = quad_len(text, start + colon + 1)
-            && !text.get(start + colon + 1 + len).is_some_and(|b| is_v6_char(*b))
+        let quad = start + last_colon + 1;
+        if let Some(len) = quad_len(text, quad)
+            && !text.get(quad + len).is_some_and(|b| is_v6_char(*b))
         {
-            end = start + colon + 1 + len;
+            end = quad + len;
         }
     }
     parse_v6(&text[start..end]).map(|_| end - at)

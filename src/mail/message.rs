@@ -1,6 +1,7 @@
 //! A message as bytes came, split once.
 
 use super::fields::{self, Section};
+use super::part;
 use super::tree::{self, Oddities};
 use super::{Defect, Field, Part, PartId, charset};
 use crate::base::limits;
@@ -115,8 +116,8 @@ impl Mail {
         self.section.fields.iter().any(|field| {
             let (name, value) = (field.name(&self.raw), field.value(&self.raw));
             let value = if self.section.crlf { super::fields::unix_lines(value).len() } else { value.len() };
-            total += name.len() + value.min(tree::VALUE_LIMIT) + 2;
-            name.len() > tree::NAME_LIMIT || value > tree::VALUE_LIMIT || total > tree::ALL_LIMIT
+            total += name.len() + value.min(part::VALUE_LIMIT) + 2;
+            name.len() > part::NAME_LIMIT || value > part::VALUE_LIMIT || total > part::ALL_LIMIT
         })
     }
 

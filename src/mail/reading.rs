@@ -116,7 +116,7 @@ impl<'m> Reading<'m> {
             let mut values = Vec::new();
             for name in names {
                 if query.raw {
-                    values.extend(self.headers.raw(name).map(|v| Cow::Owned(unfolded(v))));
+                    values.extend(self.headers.raw(name).map(|v| Cow::Owned(headers::unfolded(v))));
                 } else {
                     values.extend(self.headers.cooked(name).map(|v| Cow::Owned(v.to_vec())));
                 }
@@ -258,17 +258,19 @@ impl<'m> Reading<'m> {
     /// The value of a part's last field of that name, as `mimeheader` rules match it (cooked, `:raw`, or `ALL`); part 0 is
     /// the message itself. `None`: absent.
     pub fn part_header(&self, part: PartId, query: &HeaderQuery) -> Option<Vec<u8>> {
-        let part = self.mail.parts().get(part)?;
-        if query.name == "ALL" {
-            return Some(part.all_fields(query.raw)).filter(|all| !all.is_empty());
+        let of_part;
+        let headers = if part == 0 {
+            &self.headers
+        } else {
+            of_part = Headers::of_part(self.mail.parts().get(part)?);
+            &of_part
+        };
+        match (query.name.as_str(), query.raw) {
+            ("ALL", true) => Some(headers.all_unfolded()).filter(|all| !all.is_empty()),
+            ("ALL", false) => Some(headers.all().to_vec()).filter(|all| !all.is_empty()),
+            (name, true) => headers.raw(name).next_back().map(<[u8]>::to_vec),
+            (name, false) => headers.cooked(name).next_back().map(<[u8]>::to_vec),
         }
-        if query.raw {
-            return part.raw_values(query.name.as_bytes()).next_back().map(Cow::into_owned);
-        }
-        part.value(&query.name).map(|mut value| {
-            value.push(b'\n');
-            value
-        })
     }
 
     /// Leaves that body rules see, rendered.
@@ -423,24 +425,4 @@ fn decoded_text<'a>(octets: &'a [u8], declared: &str, normalize: bool) -> (Cow<'
         Some(text) if is_utf8 && !octets.is_ascii() => (Cow::Borrowed(text), true),
         _ => (charset::latin1(octets), false),
     }
-}
-
-/// A line end with the white space after it becomes one space (Node.pm, get_header raw).
-fn unfolded(value: &[u8]) -> Vec<u8> {
-    let mut out: Vec<u8> = Vec::with_capacity(value.len());
-    let mut at = 0;
-    while at < value.len() {
-        let blanks = value[at + 1..].iter().take_while(|b| super::fields::is_space(**b)).count();
-        if value[at] == b'\n' && blanks > 0 {
-            if out.last() == Some(&b'\r') {
-                out.pop();
-            }
-            out.push(b' ');
-            at += 1 + blanks;
-        } else {
-            out.push(value[at]);
-            at += 1;
-        }
-    }
-    out
 }

@@ -11,4 +11,5 @@ mod postfix;
 mod site;
 mod spf;
 mod suites;
+mod view_speed;
 mod views;

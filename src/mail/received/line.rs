@@ -103,15 +103,12 @@ fn mend_by(line: &[u8]) -> Option<Vec<u8>> {
 
 /// What can be found in a line of any form.
 fn common(line: &[u8]) -> Relay {
-    let mut relay = Relay::default();
-    relay.id = identifier(line).map(text).unwrap_or_default();
-    relay.helo = helo(line, "helo=").or_else(|| first_of(line)).map(text).unwrap_or_default();
     let by = memmem::find_iter(line, b" by ").find_map(|at| {
         let len = line[at + 4..].iter().take_while(|b| **b != b' ').count();
         (len > 0).then(|| &line[at + 4..at + 4 + len])
     });
-    relay.by = by.map(text).unwrap_or_default();
-    relay
+    let found = |octets: Option<&[u8]>| octets.map(text).unwrap_or_default();
+    Relay { id: found(identifier(line)), helo: found(helo(line, "helo=").or_else(|| first_of(line))), by: found(by), ..Relay::default() }
 }
 
 fn identifier(line: &[u8]) -> Option<&[u8]> {

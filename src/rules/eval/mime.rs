@@ -5,8 +5,8 @@ use super::locales;
 use super::perl::{argument, contains, is_space, lossy, number, pattern};
 use super::{Accepts, Answered, Context, Row, local};
 use crate::mail::Defect;
+use crate::mail::Part;
 use crate::mail::content_type::ContentType;
-use crate::mail::tree::Part;
 
 pub(super) static ROWS: &[Row] = &[
     body("check_for_mime", check_for_mime),
