@@ -3,7 +3,7 @@
 use super::perl::{argument, bound, is_space, number, pattern};
 use super::{Accepts, Answered, Context, Row, local};
 use crate::mail::reading::{PartView, Rendering};
-use crate::mail::tree::Part;
+use crate::mail::Part;
 use regex::Regex;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
