@@ -101,6 +101,8 @@ pub struct Search<'a> {
     pub from: usize,
     /// A match must end after `from`.
     pub not_empty: bool,
+    /// Spans of offsets where a match may begin, ascending by the first; the rest of each is the pattern's number.
+    pub spans: Option<&'a [(u32, u32, u32)]>,
 }
 
 impl Search<'_> {
@@ -111,8 +113,13 @@ impl Search<'_> {
             return Ending::OverBudget;
         }
         let mut at = self.from;
+        let mut spans = self.spans;
         loop {
-            let Some(start) = self.next_start(at) else { return Ending::Miss };
+            let next = match &mut spans {
+                None => self.next_start(at),
+                Some(spans) => self.next_start_within(at, spans),
+            };
+            let Some(start) = next else { return Ending::Miss };
             if subject.len() - start < program.least {
                 return Ending::Miss;
             }
@@ -141,6 +148,23 @@ impl Search<'_> {
                 Some(found) => Some(at + found),
                 None => end.then_some(subject.len()),
             },
+        }
+    }
+
+    /// The next start that lies in one of the spans; those passed are dropped.
+    fn next_start_within(&self, at: usize, spans: &mut &[(u32, u32, u32)]) -> Option<usize> {
+        let mut at = at;
+        loop {
+            while spans.first().is_some_and(|span| (span.2 as usize) < at) {
+                *spans = &spans[1..];
+            }
+            let span = spans.iter().find(|span| span.2 as usize >= at)?;
+            let begin = at.max(span.1 as usize);
+            let found = self.next_start(begin)?;
+            if found <= span.2 as usize {
+                return Some(found);
+            }
+            at = found;
         }
     }
 

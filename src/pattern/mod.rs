@@ -1,8 +1,12 @@
 //! Perl's patterns over octets: parsed to a tree, run by the engine that fits, gated by the literals they need.
 
 mod assemble;
+mod chain;
 mod delimiters;
 mod first;
+mod frequency;
+mod gate;
+mod literals;
 mod machine;
 mod octets;
 mod parse;
@@ -10,12 +14,13 @@ mod parse_class;
 mod parse_escape;
 mod parse_group;
 mod program;
+mod rows;
 mod set;
 #[cfg(test)]
 mod tests;
 mod tree;
 
-pub use set::PatternSet;
+pub use set::{Candidates, PatternSet};
 
 use machine::{Ending, Scratch, Search};
 use parse::Flags;
@@ -169,6 +174,10 @@ impl Pattern {
         quoted
     }
 
+    fn tree(&self) -> &tree::Node {
+        &self.0.tree
+    }
+
     fn program(&self) -> &Program {
         self.0.program.get_or_init(|| assemble::assemble(&self.0.tree, self.0.groups, false))
     }
@@ -179,7 +188,7 @@ impl Pattern {
 
     /// First match at or after `from`.
     pub fn find(&self, subject: &[u8], from: usize) -> Found {
-        let search = Search { program: self.program(), subject, from, not_empty: false };
+        let search = Search { program: self.program(), subject, from, not_empty: false, spans: None };
         match SCRATCH.with_borrow_mut(|scratch| search.run(scratch, &mut STEPS.clone())) {
             Ending::Hit(start, end) => Found::Hit(start..end.max(start)),
             Ending::Miss => Found::Miss,
@@ -199,7 +208,7 @@ impl Pattern {
 
     /// Spans of all groups of the first match at or after `from`.
     pub fn captures_at(&self, subject: &[u8], from: usize) -> Option<Vec<Option<Range<usize>>>> {
-        let search = Search { program: self.capturing(), subject, from, not_empty: false };
+        let search = Search { program: self.capturing(), subject, from, not_empty: false, spans: None };
         SCRATCH.with_borrow_mut(|scratch| match search.run(scratch, &mut STEPS.clone()) {
             Ending::Hit(..) => {
                 Some((0..=self.0.groups as usize).map(|group| scratch.group(group).map(|(start, end)| start..end)).collect())
@@ -212,13 +221,7 @@ impl Pattern {
     /// place must not be empty (perlop). Ends with the first `Miss` or `OverBudget`.
     pub fn find_iter<'a>(&'a self, subject: &'a [u8]) -> impl Iterator<Item = Found> + 'a {
         let mut walk = Walk::new(self.program(), subject);
-        std::iter::from_fn(move || {
-            Some(match walk.next()? {
-                Ending::Hit(start, end) => Found::Hit(start..end.max(start)),
-                Ending::Miss => Found::Miss,
-                Ending::OverBudget => Found::OverBudget,
-            })
-        })
+        std::iter::from_fn(move || walk.next_found())
     }
 
     /// All matches as `find_iter` finds them, each with the spans of all groups.
@@ -238,16 +241,7 @@ impl Pattern {
 
     /// How often `find_iter` hits, up to `max`.
     pub fn count(&self, subject: &[u8], max: u32) -> Count {
-        let mut count = Count::default();
-        let mut walk = Walk::new(self.program(), subject);
-        while count.hits < max {
-            match walk.next() {
-                Some(Ending::Hit(..)) => count.hits += 1,
-                Some(Ending::OverBudget) => count.over_budget = true,
-                Some(Ending::Miss) | None => break,
-            }
-        }
-        count
+        Walk::new(self.program(), subject).count(max)
     }
 }
 
@@ -255,6 +249,8 @@ impl Pattern {
 struct Walk<'a> {
     program: &'a Program,
     subject: &'a [u8],
+    /// Where matches may begin.
+    spans: Option<&'a [(u32, u32, u32)]>,
     from: usize,
     not_empty: bool,
     steps: u64,
@@ -263,19 +259,39 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(program: &'a Program, subject: &'a [u8]) -> Walk<'a> {
-        Walk { program, subject, from: 0, not_empty: false, steps: STEPS, ended: false }
+        Walk { program, subject, spans: None, from: 0, not_empty: false, steps: STEPS, ended: false }
     }
 
     fn next(&mut self) -> Option<Ending> {
         if self.ended {
             return None;
         }
-        let search = Search { program: self.program, subject: self.subject, from: self.from, not_empty: self.not_empty };
+        let search = Search { program: self.program, subject: self.subject, from: self.from, not_empty: self.not_empty, spans: self.spans };
         let ending = SCRATCH.with_borrow_mut(|scratch| search.run(scratch, &mut self.steps));
         match ending {
             Ending::Hit(start, end) => (self.from, self.not_empty) = (end, start >= end),
             Ending::Miss | Ending::OverBudget => self.ended = true,
         }
         Some(ending)
+    }
+
+    fn next_found(&mut self) -> Option<Found> {
+        Some(match self.next()? {
+            Ending::Hit(start, end) => Found::Hit(start..end.max(start)),
+            Ending::Miss => Found::Miss,
+            Ending::OverBudget => Found::OverBudget,
+        })
+    }
+
+    fn count(&mut self, max: u32) -> Count {
+        let mut count = Count::default();
+        while count.hits < max {
+            match self.next() {
+                Some(Ending::Hit(..)) => count.hits += 1,
+                Some(Ending::OverBudget) => count.over_budget = true,
+                Some(Ending::Miss) | None => break,
+            }
+        }
+        count
     }
 }

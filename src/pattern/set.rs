@@ -1,19 +1,167 @@
-//! Patterns that are tried on the same texts: one pass over a text tells which of them are worth trying.
+//! Patterns that are tried on the same texts: one pass over a text tells which of them are worth trying, and where.
 
-use super::Pattern;
+use super::chain::{self, Chain};
+use super::gate::{Gate, GateHits};
+use super::literals::{Need, need};
+use super::program::Start;
+use super::rows::Rows;
+use super::{Count, Found, Pattern, Walk};
+use std::cell::RefCell;
 
+/// Spans kept of one text; with more, patterns are tried everywhere.
+const SPANS: usize = 1 << 16;
+
+thread_local! {
+    static CANDIDATES: RefCell<Candidates> = RefCell::new(Candidates::default());
+}
+
+/// Patterns by number, in the order given.
 #[derive(Debug, Default)]
 pub struct PatternSet {
-    count: u32,
+    patterns: Vec<Pattern>,
+    gate: Gate,
+    rows: Rows,
+    /// Patterns without literals.
+    always: Vec<u32>,
+    gated: Vec<u32>,
+    /// Patterns that match the empty text.
+    on_empty: Vec<u32>,
+}
+
+/// What a pass over a text found: memory to be used again for the next text.
+#[derive(Debug, Default)]
+pub struct Candidates {
+    hits: GateHits,
+    list: Vec<Candidate>,
+}
+
+/// A pattern that may match, and where it may begin.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    pattern: u32,
+    /// Among the spans; none: anywhere.
+    spans: Option<(u32, u32)>,
+}
+
+impl Candidates {
+    /// Numbers of the patterns, ascending.
+    pub fn patterns(&self) -> impl Iterator<Item = u32> + '_ {
+        self.list.iter().map(|candidate| candidate.pattern)
+    }
+
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
 }
 
 impl PatternSet {
     pub fn new(patterns: impl IntoIterator<Item = Pattern>) -> PatternSet {
-        PatternSet { count: patterns.into_iter().count() as u32 }
+        let patterns: Vec<Pattern> = patterns.into_iter().collect();
+        let mut needs = Vec::with_capacity(patterns.len());
+        let (mut chained, mut always, mut gated) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, pattern) in patterns.iter().enumerate() {
+            let number = number as u32;
+            let (literals, links) = sieve(pattern);
+            if literals.is_none() && links.is_none() {
+                always.push(number)
+            } else {
+                gated.push(number)
+            }
+            chained.extend(links.into_iter().flatten().map(|chain| (number, chain)));
+            needs.push(literals);
+        }
+        let on_empty =
+            always.iter().copied().filter(|number| patterns.get(*number as usize).is_some_and(|pattern| pattern.is_match(b""))).collect();
+        PatternSet { gate: Gate::new(&needs), rows: Rows::new(&chained), patterns, always, gated, on_empty }
+    }
+
+    pub fn len(&self) -> usize {
+        self.patterns.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
     }
 
     /// Adds the numbers (in the order given to `new`, ascending) of all patterns that may match the text.
-    pub fn candidates(&self, _text: &[u8], found: &mut Vec<u32>) {
-        found.extend(0..self.count);
+    pub fn candidates(&self, text: &[u8], found: &mut Vec<u32>) {
+        CANDIDATES.with_borrow_mut(|candidates| {
+            self.scan(text, candidates);
+            found.extend(candidates.patterns());
+        });
+    }
+
+    /// Finds out which patterns may match the text; `candidates` is overwritten.
+    pub fn scan(&self, text: &[u8], candidates: &mut Candidates) {
+        candidates.list.clear();
+        if text.is_empty() {
+            candidates.list.extend(self.on_empty.iter().map(|pattern| Candidate { pattern: *pattern, spans: None }));
+            return;
+        }
+        self.gate.scan(text, &mut candidates.hits);
+        self.rows.scan(text, &mut candidates.hits.spans);
+        if candidates.hits.spans.len() > 1 {
+            candidates.hits.spans.sort_unstable();
+        }
+        let anywhere = |pattern: &u32| Candidate { pattern: *pattern, spans: None };
+        candidates.list.extend(self.always.iter().map(anywhere));
+        if candidates.hits.spans.len() > SPANS {
+            candidates.list.extend(self.gated.iter().map(anywhere));
+        } else {
+            self.gated_candidates(candidates);
+        }
+        candidates.list.sort_unstable_by_key(|candidate| candidate.pattern);
+    }
+
+    fn gated_candidates(&self, candidates: &mut Candidates) {
+        let spans = &candidates.hits.spans;
+        let mut from = 0;
+        while let Some((pattern, _, _)) = spans.get(from) {
+            let length = spans[from..].iter().take_while(|span| span.0 == *pattern).count();
+            let enough = self.gate.times.get(*pattern as usize).is_some_and(|times| length >= *times as usize);
+            if enough {
+                candidates.list.push(Candidate { pattern: *pattern, spans: Some((from as u32, (from + length) as u32)) });
+            }
+            from += length;
+        }
+    }
+
+    /// How often the pattern of this number hits in the text last scanned, up to `max`: as `Pattern::count`, but tried only
+    /// where the scan saw a reason to.
+    pub fn count(&self, text: &[u8], candidates: &Candidates, pattern: u32, max: u32) -> Count {
+        self.walk(text, candidates, pattern, |walk| walk.count(max)).unwrap_or_default()
+    }
+
+    /// The first match of the pattern of this number in the text last scanned.
+    pub fn find(&self, text: &[u8], candidates: &Candidates, pattern: u32) -> Found {
+        self.walk(text, candidates, pattern, |walk| walk.next_found()).flatten().unwrap_or(Found::Miss)
+    }
+
+    fn walk<T>(&self, text: &[u8], candidates: &Candidates, number: u32, run: impl FnOnce(&mut Walk) -> T) -> Option<T> {
+        let pattern = self.patterns.get(number as usize)?;
+        let place = candidates.list.binary_search_by_key(&number, |candidate| candidate.pattern).ok()?;
+        let spans = candidates.list.get(place)?.spans;
+        let spans = spans.and_then(|(from, to)| candidates.hits.spans.get(from as usize..to as usize));
+        Some(run(&mut Walk { spans, ..Walk::new(pattern.program(), text) }))
+    }
+}
+
+/// What a pattern is looked for by: literals where they are rare, else chains; neither: it is tried on every text.
+fn sieve(pattern: &Pattern) -> (Option<Need>, Option<Vec<Chain>>) {
+    /// Literals this rare need no chain beside them.
+    const RARE: f32 = 9.0;
+    let literals = need(pattern.tree());
+    let bits = literals.as_ref().map_or(0.0, |need| -need.share.log2());
+    if bits >= RARE || matches!(pattern.program().start, Start::Text) {
+        return (literals, None);
+    }
+    let chains = chain::chains(pattern.tree());
+    match chains {
+        Some(chains) if chain::bits(&chains) > bits + 2.0 => (None, Some(chains)),
+        _ => (literals, None),
     }
 }

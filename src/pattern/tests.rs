@@ -7,7 +7,7 @@ fn spans(rule: &str, subject: &[u8]) -> Vec<(usize, usize)> {
     let mut spans = Vec::new();
     let (mut from, mut not_empty) = (0, false);
     loop {
-        let search = Search { program: pattern.program(), subject, from, not_empty };
+        let search = Search { program: pattern.program(), subject, from, not_empty, spans: None };
         match search.run(&mut Scratch::default(), &mut STEPS.clone()) {
             Ending::Hit(start, end) => {
                 spans.push((start, end));

@@ -1,0 +1,146 @@
+//! One pass over a text finds the literals of all patterns: a filter on four octets at each place, then a comparison.
+
+use super::literals::Need;
+
+/// Places where literals of one pattern stand, as spans of offsets where its match may begin.
+#[derive(Debug, Default)]
+pub struct GateHits {
+    /// The text in lower case, with padding.
+    lower: Vec<u8>,
+    /// Pattern, first and last offset; sorted by pattern, then offset, once all passes are over.
+    pub spans: Vec<(u32, u32, u32)>,
+}
+
+#[derive(Debug, Default)]
+pub struct Gate {
+    /// By hash of three octets: which of eight kinds of fourth octets go on to the comparison.
+    filter: Vec<u8>,
+    /// By hash: the first of its entries in `entries`.
+    buckets: Vec<u32>,
+    entries: Vec<Entry>,
+    /// Literals in a row.
+    text: Vec<u8>,
+    users: Vec<User>,
+    shift: u32,
+    /// Hits each pattern needs.
+    pub times: Vec<u32>,
+}
+
+/// A literal under its window.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    from: u32,
+    length: u16,
+    /// Of the window within the literal.
+    window: u16,
+    first_user: u32,
+    users: u32,
+}
+
+/// A pattern that needs a literal.
+#[derive(Clone, Copy, Debug)]
+struct User {
+    pattern: u32,
+    least: u32,
+    most: u32,
+}
+
+const PADDING: usize = 8;
+const WIDEST: u32 = u32::MAX;
+
+impl Gate {
+    pub fn new(needs: &[Option<Need>]) -> Gate {
+        let mut by_text: std::collections::BTreeMap<&[u8], Vec<User>> = std::collections::BTreeMap::new();
+        for (pattern, need) in needs.iter().enumerate() {
+            for literal in need.iter().flat_map(|need| &need.literals) {
+                let user = User { pattern: pattern as u32, least: literal.before.0, most: literal.before.1.unwrap_or(WIDEST) };
+                let users = by_text.entry(&literal.text).or_default();
+                match users.iter_mut().find(|known| known.pattern == user.pattern) {
+                    Some(known) => (known.least, known.most) = (known.least.min(user.least), known.most.max(user.most)),
+                    None => users.push(user),
+                }
+            }
+        }
+        let times = needs.iter().map(|need| need.as_ref().map_or(0, |need| need.times)).collect();
+        if by_text.is_empty() {
+            return Gate { times, ..Gate::default() };
+        }
+        let slots = (by_text.len() * 4).next_power_of_two().clamp(64, 1 << 14);
+        let shift = 32 - slots.trailing_zeros();
+        let mut gate = Gate { filter: vec![0; slots], times, shift, ..Gate::default() };
+        let mut placed: Vec<(usize, Entry)> = Vec::with_capacity(by_text.len());
+        for (text, users) in by_text {
+            let window = rarest_window(text);
+            let slot = slot(&text[window..], shift);
+            gate.filter[slot] |= text.get(window + 3).map_or(u8::MAX, |fourth| 1 << (fourth & 7));
+            let entry = Entry {
+                from: gate.text.len() as u32,
+                length: text.len() as u16,
+                window: window as u16,
+                first_user: gate.users.len() as u32,
+                users: users.len() as u32,
+            };
+            gate.text.extend(text);
+            gate.users.extend(users);
+            placed.push((slot, entry));
+        }
+        placed.sort_by_key(|(slot, _)| *slot);
+        gate.buckets = (0..=slots).map(|slot| placed.partition_point(|(placed, _)| *placed < slot) as u32).collect();
+        gate.entries = placed.into_iter().map(|(_, entry)| entry).collect();
+        gate
+    }
+
+    /// All places of all literals in the text.
+    pub fn scan(&self, text: &[u8], hits: &mut GateHits) {
+        hits.spans.clear();
+        if self.filter.is_empty() || text.len() < 3 {
+            return;
+        }
+        hits.lower.clear();
+        hits.lower.extend_from_slice(text);
+        hits.lower.make_ascii_lowercase();
+        hits.lower.extend_from_slice(&[0; PADDING]);
+        let lower = std::mem::take(&mut hits.lower);
+        let (filter, shift) = (&self.filter[..], self.shift);
+        for (at, window) in lower[..text.len() + 1].windows(4).enumerate() {
+            let word = u32::from_le_bytes([window[0], window[1], window[2], window[3]]);
+            let slot = hash(word & 0xFF_FFFF, shift);
+            if filter[slot] >> (window[3] & 7) & 1 == 1 {
+                self.compare(&lower[..text.len()], at, slot, &mut hits.spans);
+            }
+        }
+        hits.lower = lower;
+    }
+
+    fn compare(&self, lower: &[u8], at: usize, slot: usize, spans: &mut Vec<(u32, u32, u32)>) {
+        let range = self.buckets[slot] as usize..self.buckets[slot + 1] as usize;
+        for entry in &self.entries[range] {
+            let text = &self.text[entry.from as usize..entry.from as usize + usize::from(entry.length)];
+            let Some(start) = at.checked_sub(usize::from(entry.window)) else { continue };
+            if lower.get(start..start + text.len()) != Some(text) {
+                continue;
+            }
+            let start = start as u32;
+            for user in &self.users[entry.first_user as usize..(entry.first_user + entry.users) as usize] {
+                if let Some(last) = start.checked_sub(user.least) {
+                    spans.push((user.pattern, start.saturating_sub(user.most), last));
+                }
+            }
+        }
+    }
+}
+
+fn hash(three: u32, shift: u32) -> usize {
+    (three.wrapping_mul(0x9E37_79B1) >> shift) as usize
+}
+
+fn slot(text: &[u8], shift: u32) -> usize {
+    let octet = |at: usize| u32::from(text.get(at).copied().unwrap_or(0));
+    hash(octet(0) | octet(1) << 8 | octet(2) << 16, shift)
+}
+
+/// Where in a literal the four octets stand that mail holds least often.
+fn rarest_window(text: &[u8]) -> usize {
+    let rarity = |at: &usize| (super::frequency::bits(&text[*at..*at + 4]) * 16.0) as u32;
+    (0..=text.len().saturating_sub(4)).filter(|at| at + 4 <= text.len()).max_by_key(rarity).unwrap_or(0)
+}

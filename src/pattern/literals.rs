@@ -1,0 +1,285 @@
+//! Literals that a match needs: sets of texts of which one must stand in the subject, and how far after the match's start.
+
+use super::frequency;
+use super::octets::Octets;
+use super::tree::Node;
+
+/// Strings of one set, and octets of one class that are spelled out.
+const STRINGS: usize = 64;
+const CLASS: u32 = 8;
+/// Octets of a literal.
+const SHORTEST: usize = 3;
+const LONGEST: usize = 12;
+/// Rarest literals that are worth a gate: one place in 2^6.
+const LEAST_BITS: f32 = 6.0;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Literal {
+    /// ASCII letters in lower case: compared with the subject in lower case.
+    pub text: Vec<u8>,
+    /// Octets between the start of the match and this text: fewest, most.
+    pub before: (u32, Option<u32>),
+}
+
+/// One of the literals must stand in the subject, all together at least `times` times.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Need {
+    pub literals: Vec<Literal>,
+    pub times: u32,
+    /// Share of places in mail that hold one of them.
+    pub share: f32,
+}
+
+impl Need {
+    /// The lower, the better the gate.
+    fn cost(&self) -> f32 {
+        let unbounded = self.literals.iter().any(|literal| literal.before.1.is_none_or(|most| most > 200));
+        self.share * if unbounded { 6.0 } else { 1.0 } / (self.times as f32)
+    }
+}
+
+/// The rarest literals that every match needs.
+pub fn need(tree: &Node) -> Option<Need> {
+    let facts = facts(tree);
+    let whole = facts.exact.as_ref().and_then(|strings| usable(strings, (0, Some(0))));
+    better(facts.best, whole).filter(|need| need.share <= (-LEAST_BITS).exp2())
+}
+
+/// A string of a run; `head` of its octets stand before the run's base.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Text {
+    octets: Vec<u8>,
+    head: u32,
+}
+
+struct Facts {
+    /// All strings the node can match.
+    exact: Option<Vec<Text>>,
+    /// Strings of which one begins, ends any match.
+    prefix: Option<Vec<Text>>,
+    suffix: Option<Vec<Text>>,
+    best: Option<Need>,
+    width: (u32, Option<u32>),
+}
+
+impl Facts {
+    fn exact(strings: Vec<Text>, width: (u32, Option<u32>)) -> Facts {
+        Facts { exact: Some(strings), prefix: None, suffix: None, best: None, width }
+    }
+
+    fn unknown(width: (u32, Option<u32>)) -> Facts {
+        Facts { exact: None, prefix: None, suffix: None, best: None, width }
+    }
+
+    /// What one can say of the node's own literals, wherever it stands.
+    fn best(&self) -> Option<Need> {
+        let exact = self.exact.as_ref().and_then(|strings| usable(strings, (0, Some(0))));
+        better(self.best.clone(), exact)
+    }
+}
+
+fn nothing() -> Vec<Text> {
+    vec![Text { octets: Vec::new(), head: 0 }]
+}
+
+fn facts(node: &Node) -> Facts {
+    let width = node.width();
+    match node {
+        Node::Empty | Node::Assert(_) | Node::Keep | Node::Verb(_) => Facts::exact(nothing(), width),
+        Node::Look(look) if look.ahead && !look.negative => {
+            let best = facts(&look.node).best();
+            Facts { best, ..Facts::exact(nothing(), width) }
+        }
+        Node::Look(_) => Facts::exact(nothing(), width),
+        Node::Set(set) => match spelled(*set) {
+            Some(octets) => Facts::exact(octets.into_iter().map(|octet| Text { octets: vec![octet], head: 0 }).collect(), width),
+            None => Facts::unknown(width),
+        },
+        Node::Concat(nodes) => concat(nodes, width),
+        Node::Alternate(nodes) => alternate(nodes, width),
+        Node::Group(_, node) | Node::Atomic(node) => facts(node),
+        Node::Repeat(repeat) => {
+            let inner = facts(&repeat.node);
+            // What several look-aheads need may be one and the same text.
+            let copies = if repeat.node.any(&|node| matches!(node, Node::Look(_))) { 1 } else { repeat.min };
+            let best = inner.best().filter(|_| repeat.min > 0).map(|need| Need { times: need.times.saturating_mul(copies), ..need });
+            match (inner.exact, repeat.min, repeat.max) {
+                (Some(strings), 0, Some(1)) => match union(vec![strings, nothing()]) {
+                    Some(strings) => Facts::exact(strings, width),
+                    None => Facts::unknown(width),
+                },
+                (_, 0, _) => Facts::unknown(width),
+                (Some(strings), min, max) => {
+                    let copies = (1..min.min(LONGEST as u32)).try_fold(strings.clone(), |all, _| cross(&all, &strings));
+                    let whole = max == Some(min) && min < LONGEST as u32;
+                    match copies {
+                        Some(copies) if whole => Facts { best, ..Facts::exact(copies, width) },
+                        copies => {
+                            let ends = copies.unwrap_or(strings);
+                            Facts { exact: None, prefix: Some(ends.clone()), suffix: Some(ends), best, width }
+                        }
+                    }
+                }
+                (None, _, _) => Facts { exact: None, prefix: inner.prefix, suffix: inner.suffix, best, width },
+            }
+        }
+        Node::Backreference(_) | Node::Conditional(_) | Node::Recurse(_) => Facts::unknown(width),
+    }
+}
+
+/// The octets of a small class, letters in lower case.
+fn spelled(set: Octets) -> Option<Vec<u8>> {
+    if set.len() > 2 * CLASS {
+        return None;
+    }
+    let mut octets: Vec<u8> = set.iter().map(|octet| octet.to_ascii_lowercase()).collect();
+    octets.sort_unstable();
+    octets.dedup();
+    (octets.len() <= CLASS as usize).then_some(octets)
+}
+
+fn cross(left: &[Text], right: &[Text]) -> Option<Vec<Text>> {
+    if left.len() * right.len() > STRINGS {
+        return None;
+    }
+    let mut all = Vec::with_capacity(left.len() * right.len());
+    for a in left {
+        for b in right {
+            if a.octets.len() + b.octets.len() > 2 * LONGEST {
+                return None;
+            }
+            all.push(Text { octets: [&a.octets[..], &b.octets[..]].concat(), head: a.head });
+        }
+    }
+    tidy(all)
+}
+
+fn union(sets: Vec<Vec<Text>>) -> Option<Vec<Text>> {
+    tidy(sets.into_iter().flatten().collect())
+}
+
+fn tidy(mut all: Vec<Text>) -> Option<Vec<Text>> {
+    all.sort_unstable();
+    all.dedup();
+    (all.len() <= STRINGS).then_some(all)
+}
+
+fn alternate(nodes: &[Node], width: (u32, Option<u32>)) -> Facts {
+    let branches: Vec<Facts> = nodes.iter().map(facts).collect();
+    let all = |pick: &dyn Fn(&Facts) -> Option<Vec<Text>>| branches.iter().map(pick).collect::<Option<Vec<_>>>().and_then(union);
+    let exact = all(&|facts| facts.exact.clone());
+    let best = branches.iter().map(Facts::best).collect::<Option<Vec<_>>>().and_then(together);
+    if exact.is_some() {
+        return Facts { best, ..Facts { exact, prefix: None, suffix: None, best: None, width } };
+    }
+    let prefix = all(&|facts| facts.exact.clone().or(facts.prefix.clone()));
+    let suffix = all(&|facts| facts.exact.clone().or(facts.suffix.clone()));
+    Facts { exact: None, prefix, suffix, best, width }
+}
+
+/// One need out of those of all branches.
+fn together(needs: Vec<Need>) -> Option<Need> {
+    let times = needs.iter().map(|need| need.times).min()?;
+    let share = needs.iter().map(|need| need.share).sum();
+    let literals: Vec<Literal> = needs.into_iter().flat_map(|need| need.literals).collect();
+    (literals.len() <= 4 * STRINGS).then_some(Need { literals, times, share })
+}
+
+/// A run of strings that stand side by side, and what comes before them.
+struct Run {
+    strings: Vec<Text>,
+    /// Width of all before the run's base.
+    base: (u32, Option<u32>),
+    best: Option<Need>,
+}
+
+impl Run {
+    fn weigh(&mut self, strings: &[Text]) {
+        let need = usable(strings, self.base);
+        self.best = better(self.best.take(), need);
+    }
+}
+
+fn concat(nodes: &[Node], width: (u32, Option<u32>)) -> Facts {
+    let mut run = Run { strings: nothing(), base: (0, Some(0)), best: None };
+    let (mut before, mut whole, mut prefix) = ((0u32, Some(0u32)), true, None);
+    for node in nodes {
+        let child = facts(node);
+        let shifted = child.best.clone().map(|need| shift(need, before));
+        run.best = better(run.best.take(), shifted);
+        match &child.exact {
+            Some(exact) => match cross(&run.strings, exact) {
+                Some(crossed) => run.strings = crossed,
+                None => {
+                    let end = std::mem::replace(&mut run.strings, exact.clone());
+                    run.weigh(&end);
+                    prefix = prefix.or(whole.then_some(end));
+                    (run.base, whole) = (before, false);
+                }
+            },
+            None => {
+                let strings = std::mem::replace(&mut run.strings, nothing());
+                let reached = child.prefix.as_ref().and_then(|prefix| cross(&strings, prefix)).unwrap_or(strings);
+                run.weigh(&reached);
+                prefix = prefix.or(whole.then_some(reached));
+                whole = false;
+                let inner = child.best().map(|need| shift(need, before));
+                run.best = better(run.best.take(), inner);
+                run.base = plus(before, child.width);
+                if let Some(suffix) = &child.suffix {
+                    run.strings = suffix.iter().map(|text| Text { octets: text.octets.clone(), head: text.octets.len() as u32 }).collect();
+                }
+            }
+        }
+        before = plus(before, child.width);
+    }
+    let strings = std::mem::take(&mut run.strings);
+    run.weigh(&strings);
+    if whole {
+        return Facts { best: run.best, ..Facts::exact(strings, width) };
+    }
+    let bare = |strings: Vec<Text>| strings.into_iter().map(|text| Text { head: 0, ..text }).collect();
+    Facts { exact: None, prefix: prefix.map(bare), suffix: Some(bare(strings)), best: run.best, width }
+}
+
+fn plus(a: (u32, Option<u32>), b: (u32, Option<u32>)) -> (u32, Option<u32>) {
+    (a.0.saturating_add(b.0), a.1.zip(b.1).and_then(|(a, b)| a.checked_add(b)))
+}
+
+fn shift(need: Need, by: (u32, Option<u32>)) -> Need {
+    let literals = need.literals.into_iter().map(|literal| Literal { before: plus(literal.before, by), ..literal }).collect();
+    Need { literals, ..need }
+}
+
+fn better(a: Option<Need>, b: Option<Need>) -> Option<Need> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b.cost() < a.cost() { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+fn usable(strings: &[Text], base: (u32, Option<u32>)) -> Option<Need> {
+    let mut literals: Vec<Literal> = Vec::with_capacity(strings.len());
+    let mut share = 0.0;
+    for text in strings {
+        if text.octets.len() < SHORTEST {
+            return None;
+        }
+        let (from, length) = rarest(&text.octets);
+        let head = text.head.saturating_sub(from as u32);
+        let ahead = (from as u32).saturating_sub(text.head);
+        let before = (base.0.saturating_sub(head) + ahead, base.1.map(|most| most.saturating_sub(head) + ahead));
+        let octets = text.octets[from..from + length].to_vec();
+        share += (-frequency::bits(&octets)).exp2();
+        literals.push(Literal { text: octets, before });
+    }
+    (!literals.is_empty()).then_some(Need { literals, times: 1, share })
+}
+
+/// The part of a long text that is kept.
+fn rarest(octets: &[u8]) -> (usize, usize) {
+    let length = octets.len().min(LONGEST);
+    let rarity = |from: &usize| (frequency::bits(&octets[*from..from + length]) * 16.0) as u32;
+    let from = (0..=octets.len() - length).max_by_key(rarity).unwrap_or(0);
+    (from, length)
+}
