@@ -133,20 +133,26 @@ impl PatternSet {
     /// How often the pattern of this number hits in the text last scanned, up to `max`: as `Pattern::count`, but tried only
     /// where the scan saw a reason to.
     pub fn count(&self, text: &[u8], candidates: &Candidates, pattern: u32, max: u32) -> Count {
-        self.walk(text, candidates, pattern, |walk| walk.count(max)).unwrap_or_default()
+        self.walk(text, candidates, pattern).map_or_else(Count::default, |mut walk| walk.count(max))
     }
 
     /// The first match of the pattern of this number in the text last scanned.
     pub fn find(&self, text: &[u8], candidates: &Candidates, pattern: u32) -> Found {
-        self.walk(text, candidates, pattern, |walk| walk.next_found()).flatten().unwrap_or(Found::Miss)
+        self.walk(text, candidates, pattern).and_then(|mut walk| walk.next_found()).unwrap_or(Found::Miss)
     }
 
-    fn walk<T>(&self, text: &[u8], candidates: &Candidates, number: u32, run: impl FnOnce(&mut Walk) -> T) -> Option<T> {
+    /// All matches of the pattern of this number in the text last scanned, as `Pattern::find_iter` gives them.
+    pub fn find_iter<'a>(&'a self, text: &'a [u8], candidates: &'a Candidates, pattern: u32) -> impl Iterator<Item = Found> + 'a {
+        let mut walk = self.walk(text, candidates, pattern);
+        std::iter::from_fn(move || walk.as_mut().and_then(Walk::next_found))
+    }
+
+    fn walk<'a>(&'a self, text: &'a [u8], candidates: &'a Candidates, number: u32) -> Option<Walk<'a>> {
         let pattern = self.patterns.get(number as usize)?;
         let place = candidates.list.binary_search_by_key(&number, |candidate| candidate.pattern).ok()?;
         let spans = candidates.list.get(place)?.spans;
         let spans = spans.and_then(|(from, to)| candidates.hits.spans.get(from as usize..to as usize));
-        Some(run(&mut Walk { spans, ..Walk::new(pattern.program(), text) }))
+        Some(Walk { spans, ..Walk::new(pattern.program(), text) })
     }
 }
 
