@@ -10,6 +10,8 @@ mod target;
 mod tokenizer;
 
 pub use facts::{Fact, HtmlFacts, HtmlLink};
+pub use renderer::is_word;
+pub use target::is_space;
 
 use renderer::Renderer;
 use std::borrow::Cow;

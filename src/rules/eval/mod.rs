@@ -16,6 +16,7 @@ mod forged;
 mod freemail;
 mod fromname;
 mod header;
+mod html;
 mod image;
 mod locales;
 mod mailbox;
@@ -25,6 +26,7 @@ mod pending;
 mod perl;
 mod relay;
 mod spf;
+mod uri;
 mod vbounce;
 mod welcome;
 
@@ -134,11 +136,13 @@ static FAMILIES: &[&[Row]] = &[
     freemail::ROWS,
     fromname::ROWS,
     header::ROWS,
+    html::ROWS,
     image::ROWS,
     mime::ROWS,
     outside::ROWS,
     relay::ROWS,
     spf::ROWS,
+    uri::ROWS,
     vbounce::ROWS,
     welcome::ROWS,
     pending::ROWS,
