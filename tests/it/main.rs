@@ -1,8 +1,10 @@
 //! All integration tests in one binary.
 mod arc;
 mod dkim;
+mod dmarc;
 mod evals;
 mod floors;
+mod forgery;
 mod hostile;
 mod language;
 mod mailserver;

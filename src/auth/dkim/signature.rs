@@ -153,8 +153,14 @@ pub fn needed<'a>(tags: &Tags<'a>, name: &str) -> Result<&'a str, String> {
 
 /// `d=` and `s=`: names only, so that what is looked up is what is shown.
 pub fn signer(tags: &Tags<'_>) -> Result<(String, String), String> {
-    let domain = domain::registrable(needed(tags, "d")?).ok_or("d= is no domain")?;
-    let selector = domain::host(needed(tags, "s")?).ok_or("s= is no selector")?;
+    // RFC 6376 §3.5 knows no final dot, and what ends a name here could begin another one there.
+    let undotted = |name: &str| -> Result<String, String> {
+        needed(tags, name)
+            .map(str::to_owned)
+            .and_then(|text| if text.ends_with('.') { Err(format!("{name}= ends in a dot")) } else { Ok(text) })
+    };
+    let domain = domain::registrable(&undotted("d")?).ok_or("d= is no domain")?;
+    let selector = domain::host(&undotted("s")?).ok_or("s= is no selector")?;
     Ok((domain, selector))
 }
 
