@@ -149,6 +149,10 @@ fn functions_say_of_edge_cases_what_spamassassins_say() {
     let plain = rules(&pre, &[&stock]);
     let mut tally = Tally { equal: 0, different: BTreeMap::new() };
     for truth in lines(&edge.join("truth.jsonl")) {
+        // What comes after a short circuit is not asked; that is the engine's.
+        if truth["rules"].as_array().is_some_and(|rules| rules.iter().any(|rule| rule == "SHORTCIRCUIT")) {
+            continue;
+        }
         let path = truth["path"].as_str().expect("path");
         let message = fs::read(edge.join(path)).expect("message");
         let own = fs::read(edge.join(path).with_extension("cf")).ok();
@@ -164,4 +168,61 @@ fn functions_say_of_edge_cases_what_spamassassins_say() {
 fn every_function_of_a_plugin_is_known() {
     let set = rules(&plugins(), &[]);
     assert!(eval::rows().all(|row| set.options.plugins.contains(row.plugin)), "{:?}", set.options.plugins);
+}
+
+/// One message of `tests/cases/evals.txt` with the rules that SpamAssassin 4.0.1 said hit.
+struct Example {
+    message: Vec<u8>,
+    hits: Vec<String>,
+}
+
+/// `### title`, rules and options, then messages, each behind `=== RULE RULE …`; `\xNN` stands for an octet.
+fn examples() -> Vec<(String, String, Vec<Example>)> {
+    let text = include_str!("../cases/evals.txt");
+    let mut cases = Vec::new();
+    for case in text.split("### ").skip(1) {
+        let mut pieces: Vec<String> = case.split("\n=== ").map(|piece| format!("{piece}\n")).collect();
+        // The last one kept its line end.
+        if let Some(last) = pieces.last_mut() {
+            last.pop();
+        }
+        let head = pieces.remove(0);
+        let (title, config) = head.split_once('\n').unwrap_or((&head, ""));
+        let example = |piece: &String| {
+            let (hits, message) = piece.split_once('\n').expect("a message");
+            Example { message: octets(message), hits: hits.split_whitespace().map(str::to_owned).collect() }
+        };
+        let examples = pieces.iter().map(example);
+        cases.push((title.to_owned(), config.to_owned(), examples.collect()));
+    }
+    cases
+}
+
+fn octets(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\x") {
+        out.extend_from_slice(before.as_bytes());
+        out.push(u8::from_str_radix(&after[..2], 16).expect("two digits"));
+        rest = &after[2..];
+    }
+    out.extend_from_slice(rest.as_bytes());
+    out
+}
+
+#[test]
+fn each_function_hits_and_just_misses_as_spamassassins_does() {
+    let domains = "util_rb_tld com org net example edu biz info name\n";
+    let mut wrong = Vec::new();
+    for (title, config, examples) in examples() {
+        let set = rules(&plugins(), &[domains, &config]);
+        for (at, example) in examples.iter().enumerate() {
+            let found = answers(&set, &example.message, |_| true);
+            let ours: Vec<&str> = found.iter().filter(|(_, hit)| **hit).map(|(name, _)| name.as_str()).collect();
+            if ours != example.hits {
+                wrong.push(format!("{title}, message {}: ours {ours:?}, SpamAssassin's {:?}", at + 1, example.hits));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

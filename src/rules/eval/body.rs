@@ -2,8 +2,8 @@
 
 use super::perl::{argument, bound, is_space, number, pattern};
 use super::{Accepts, Answered, Context, Row, local};
-use crate::mail::reading::{PartView, Rendering};
 use crate::mail::Part;
+use crate::mail::reading::{PartView, Rendering};
 use regex::Regex;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
