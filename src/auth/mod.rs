@@ -10,6 +10,7 @@ pub mod diagnose;
 pub mod dkim;
 pub mod dmarc;
 pub mod domain;
+pub mod effects;
 pub mod forged;
 pub mod forgery;
 pub mod letter;
@@ -21,4 +22,5 @@ pub mod spf;
 pub mod tags;
 
 pub use authenticate::{Verifier, outsider};
+pub use effects::Effects;
 pub use settings::Settings;

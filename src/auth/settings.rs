@@ -1,5 +1,16 @@
 //! `[auth]`: our name, our domains, whom we trust.
 
+use serde::Deserialize;
+
+/// What DMARC failures lead to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dmarc {
+    #[default]
+    Score,
+    Honour,
+}
+
 crate::settings! {
     /// Authentication: what is verified, what is written about it, and which domains are ours.
     pub struct Settings in "auth" {
@@ -19,6 +30,13 @@ crate::settings! {
         pub trusted_sealers: Vec<String> = "[]",
         /// Senders (addresses or domains) that may use our domains from outside without proof.
         pub own_domains_except: Vec<String> = "[]",
+        /// "honour": carry out what a domain asks for mail that fails DMARC (reject, quarantine). "score": leave it to the rules.
+        pub dmarc: Dmarc = "\"score\"",
+        /// Forwarders and lists by domain: where SPF or DKIM proves one of them, DMARC's reject and quarantine are left to the
+        /// rules, as with trusted_sealers.
+        pub trusted_forwarders: Vec<String> = "[]",
+        /// Refuse mail whose From shows no single author (several fields or domains, groups, disguises).
+        pub refuse_ambiguous_from: bool = "false",
         /// A policyd-spf.conf, whose refusals are carried out as it says; empty: SPF alone refuses nothing.
         pub policyd_spf_conf: String = "\"\"",
     }

@@ -117,7 +117,7 @@ fn site(name: &str, files: &[(&str, String)]) -> std::path::PathBuf {
     std::fs::create_dir_all(&folder).unwrap();
     for (file, text) in files {
         let path = folder.join(file);
-        std::fs::write(&path, text.replace("DIR", folder.to_str().unwrap())).unwrap();
+        std::fs::write(&path, text.replace("@DIR@", folder.to_str().unwrap())).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     folder
@@ -130,9 +130,9 @@ fn tables_of_opendkim_are_read_as_they_are() {
         &[
             ("a.key", PrivateKey::generate(key::Kind::Rsa2048).unwrap()),
             ("b.key", PrivateKey::generate(key::Kind::Ed25519).unwrap()),
-            ("key.table", "# keys\nrsa example.org:s1:DIR/a.key\ned example.org:s2:DIR/b.key\nany %:s3:DIR/b.key\n".to_owned()),
+            ("key.table", "# keys\nrsa example.org:s1:@DIR@/a.key\ned example.org:s2:@DIR@/b.key\nany %:s3:@DIR@/b.key\n".to_owned()),
             ("signing.table", "*@example.org rsa\n*@example.org ed\n*@*.example.net any\n*@example.com missing\n".to_owned()),
-            ("opendkim.conf", "KeyTable DIR/key.table\nSigningTable refile:DIR/signing.table\nSocket inet:8891@localhost\nMode sv\nCanonicalization relaxed/simple\n".to_owned()),
+            ("opendkim.conf", "KeyTable @DIR@/key.table\nSigningTable refile:@DIR@/signing.table\nSocket inet:8891@localhost\nMode sv\nCanonicalization relaxed/simple\n".to_owned()),
         ],
     );
     let import = opendkim::read(&folder.join("opendkim.conf"));
@@ -158,7 +158,7 @@ fn a_plain_opendkim_conf_signs_for_its_domain() {
             ("a.key", PrivateKey::generate(key::Kind::Rsa2048).unwrap()),
             (
                 "opendkim.conf",
-                "Domain example.org\nKeyFile DIR/a.key\nSelector mail\nSocket inet:8891@localhost\nSubDomains yes\n".to_owned(),
+                "Domain example.org\nKeyFile @DIR@/a.key\nSelector mail\nSocket inet:8891@localhost\nSubDomains yes\n".to_owned(),
             ),
         ],
     );
