@@ -1,6 +1,6 @@
 //! What a function is given: the message, the options, the facts so far, and what was computed before on this message.
 
-use super::{attachment, body, date, forged, fromname, header, image, mime, relay, spf, welcome};
+use super::{attachment, body, date, forged, fromname, header, image, mime, pdf, relay, spf, welcome};
 use crate::facts::{DnsQuestion, Facts};
 use crate::mail::{HeaderQuery, Reading};
 use crate::rules::model::{EvalKind, Flags};
@@ -103,6 +103,7 @@ pub struct Memo {
     pub(super) gated: OnceCell<bool>,
     pub(super) hotmail: OnceCell<forged::Hotmail>,
     pub(super) trail: OnceCell<relay::Trail>,
+    pub(super) pdfs: OnceCell<pdf::Pdfs>,
     pub(super) alternatives: OnceCell<body::Alternatives>,
     pub(super) blank_lines: OnceCell<(f64, f64)>,
     pub(super) spacing: OnceCell<f64>,

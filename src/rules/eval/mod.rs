@@ -22,10 +22,12 @@ mod locales;
 mod mailbox;
 mod mime;
 mod outside;
+mod pdf;
 mod pending;
 mod perl;
 mod relay;
 mod spf;
+mod textcat;
 mod uri;
 mod vbounce;
 mod welcome;
@@ -140,6 +142,8 @@ static FAMILIES: &[&[Row]] = &[
     image::ROWS,
     mime::ROWS,
     outside::ROWS,
+    pdf::ROWS,
+    textcat::ROWS,
     relay::ROWS,
     spf::ROWS,
     uri::ROWS,
