@@ -33,12 +33,24 @@ impl ZoneServer {
     /// Listens on a free port of 127.0.0.1.
     pub async fn start(zone: Zone) -> io::Result<ZoneServer> {
         let zone = Arc::new(zone);
-        let udp = UdpSocket::bind("127.0.0.1:0").await?;
+        let (udp, tcp) = bind().await?;
         let address = udp.local_addr()?;
-        let tcp = TcpListener::bind(address).await?;
         let tasks = [tokio::spawn(serve_udp(udp, Arc::clone(&zone))), tokio::spawn(serve_tcp(tcp, zone))];
         Ok(ZoneServer { address, tasks })
     }
+}
+
+/// The same free port for both; one that is free for UDP may be taken for TCP.
+async fn bind() -> io::Result<(UdpSocket, TcpListener)> {
+    let mut last = None;
+    for _ in 0..50 {
+        let udp = UdpSocket::bind("127.0.0.1:0").await?;
+        match TcpListener::bind(udp.local_addr()?).await {
+            Ok(tcp) => return Ok((udp, tcp)),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::other("no free port")))
 }
 
 async fn serve_udp(socket: UdpSocket, zone: Arc<Zone>) {

@@ -236,3 +236,49 @@ async fn we_verify_what_opendkim_signs() {
     assert!(wrong.is_empty(), "{} wrong: {}", wrong.len(), wrong.join("\n"));
     assert!(verified >= MESSAGES * 9 / 10, "{verified}");
 }
+
+/// CPU seconds of this process.
+fn cpu() -> f64 {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).unwrap();
+    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    seconds(usage.user_time()) + seconds(usage.system_time())
+}
+
+#[tokio::test]
+#[ignore = "measures; needs HAMGATE_CORPUS and a release build"]
+async fn what_verifying_and_signing_cost() {
+    let site = Site::new("cost");
+    let server = ZoneServer::start(site.zone()).await.unwrap();
+    let resolver = Resolver::new(&Settings { name_servers: vec![server.address.to_string()], ..Settings::default() }).unwrap();
+    let mails = corpus();
+    let octets: usize = mails.iter().map(Vec::len).sum();
+    let began = cpu();
+    let all: Vec<Vec<u8>> = mails.iter().map(|raw| signed(raw, &[&site.rsa], &form(0))).collect();
+    let signing = cpu() - began;
+    let began = cpu();
+    for _ in 0..mails.len() {
+        site.rsa.key.sign(b"x").unwrap();
+    }
+    let alone = cpu() - began;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let count = mails.len() as f64;
+    let began = cpu();
+    let mut passed = 0;
+    for raw in &all {
+        let facts = dkim::verify(&resolver.session(), &Letter::parse(raw), now).await;
+        passed += usize::from(facts[0].result == DkimResult::Pass);
+    }
+    let verifying = cpu() - began;
+    let verifier = hamgate::auth::Verifier::default();
+    let began = cpu();
+    for raw in &all {
+        verifier.authenticate(&resolver.session(), raw, None, now).await;
+    }
+    let everything = cpu() - began;
+    println!("{} messages, {} octets each, {passed} pass", mails.len(), octets / mails.len());
+    for (what, seconds) in
+        [("signing", signing), ("the RSA operation of it", alone), ("verifying", verifying), ("DKIM, DMARC and ARC", everything)]
+    {
+        println!("{what}: {:.3} ms CPU a message", seconds * 1000.0 / count);
+    }
+}

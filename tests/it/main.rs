@@ -2,6 +2,7 @@
 mod arc;
 mod dkim;
 mod dmarc;
+mod dns;
 mod evals;
 mod floors;
 mod forgery;

@@ -190,3 +190,57 @@ fn keys_lie_in_folders_by_domain() {
     assert_eq!(signers.for_author("a@other.example", "other.example").len(), 0);
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[tokio::test]
+async fn each_fault_of_a_published_key_has_its_word_and_status() {
+    use crate::base::units::Span;
+    let own = entry(key::Kind::Rsa2048, "good");
+    let ed = entry(key::Kind::Ed25519, "ed");
+    let other = entry(key::Kind::Rsa2048, "other");
+    let short = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kryOTIKT+l/K4w3QIDAQAB";
+    let record = own.key.record();
+    // Cut where a panel drops the second string of a long record.
+    let cut = &record[..250 - 250 % 4 + 2];
+    let asn1 = format!("v=DKIM1; k=ed25519; p={}", crate::auth::base64::encode(&[&[0x30u8, 0x2a, 0x30, 0x05][..], &[0; 40]].concat()));
+    let faults: [(&str, Vec<String>, &Entry, &str, u8); 13] = [
+        ("good", vec![record.clone()], &own, "good", 0),
+        ("ed", vec![ed.key.record()], &ed, "good", 0),
+        ("wildcard", vec!["v=spf1 -all".to_owned(), record.clone()], &own, "good", 0),
+        ("missing", vec![], &own, "missing", 3),
+        ("foreign", vec!["v=spf1 -all".to_owned()], &own, "missing", 3),
+        ("mismatched", vec![other.key.record()], &own, "mismatched", 4),
+        ("short", vec![format!("v=DKIM1; p={short}")], &own, "short", 5),
+        ("cut", vec![cut.to_owned()], &own, "wrong-length", 6),
+        ("asn1", vec![asn1], &ed, "wrong-length", 6),
+        ("several", vec![record.clone(), other.key.record()], &own, "several", 7),
+        ("revoked", vec!["v=DKIM1; p=".to_owned()], &own, "revoked", 8),
+        ("malformed", vec!["v=DKIM1; k=rsa; p=***".to_owned()], &own, "malformed", 9),
+        ("other-service", vec![format!("s=tlsrpt; {}", record.trim_start_matches("v=DKIM1; "))], &own, "not-for-mail", 10),
+    ];
+    let mut zone = serde_json::Map::new();
+    for (name, records, ..) in &faults {
+        let records: Vec<serde_json::Value> = records.iter().map(|text| serde_json::json!(["TXT", text])).collect();
+        zone.insert(format!("{name}._domainkey.example.org"), records.into());
+    }
+    zone.insert("silent._domainkey.example.org".to_owned(), serde_json::json!(["TIMEOUT"]));
+    zone.insert("alias._domainkey.example.org".to_owned(), serde_json::json!(["CNAME alias._domainkey.example.org"]));
+    let server = ZoneServer::start(Zone::parse(&serde_json::Value::from(zone).to_string()).unwrap()).await.unwrap();
+    let settings = DnsSettings {
+        name_servers: vec![server.address.to_string()],
+        timeout: Span(std::time::Duration::from_millis(200)),
+        retries: 0,
+        ..DnsSettings::default()
+    };
+    let session = Resolver::new(&settings).unwrap().session();
+    for (name, _, private, word, status) in &faults {
+        let (found, code) = match testkey::test(&session, "example.org", name, Some(&private.key)).await {
+            Ok(_) => ("good", 0),
+            Err(fault) => (fault.word(), fault.status()),
+        };
+        assert_eq!((found, code), (*word, *status), "{name}");
+    }
+    for silent in ["silent", "alias"] {
+        let fault = testkey::test(&session, "example.org", silent, None).await.unwrap_err();
+        assert_eq!((fault.word(), fault.status()), ("silent", 12));
+    }
+}
