@@ -431,7 +431,8 @@ fn start(tree: &Node) -> Start {
         return Start::Line;
     }
     let next = first(tree, Next::ANY);
-    Start::Octets { octets: next.octets, end: next.end }
+    let few = if next.octets.len() <= 3 { next.octets.iter().collect() } else { Vec::new() };
+    Start::Octets { octets: next.octets, few, end: next.end }
 }
 
 /// Does every way into the tree begin with such a node?

@@ -7,6 +7,8 @@ use super::tree::Node;
 /// Strings of one set, and octets of one class that are spelled out.
 const STRINGS: usize = 64;
 const CLASS: u32 = 8;
+/// Literals of one pattern.
+const LITERALS: usize = 1024;
 /// Octets of a literal.
 const SHORTEST: usize = 3;
 const LONGEST: usize = 12;
@@ -31,10 +33,15 @@ pub struct Need {
 }
 
 impl Need {
+    /// How rare it is that enough of them stand in a text.
+    pub fn bits(&self) -> f32 {
+        -self.share.log2() + 3.0 * (self.times - 1) as f32
+    }
+
     /// The lower, the better the gate.
     fn cost(&self) -> f32 {
         let unbounded = self.literals.iter().any(|literal| literal.before.1.is_none_or(|most| most > 200));
-        self.share * if unbounded { 6.0 } else { 1.0 } / (self.times as f32)
+        self.share * if unbounded { 6.0 } else { 1.0 } / (self.times * self.times) as f32
     }
 }
 
@@ -42,7 +49,7 @@ impl Need {
 pub fn need(tree: &Node) -> Option<Need> {
     let facts = facts(tree);
     let whole = facts.exact.as_ref().and_then(|strings| usable(strings, (0, Some(0))));
-    better(facts.best, whole).filter(|need| need.share <= (-LEAST_BITS).exp2())
+    better(facts.best, whole).filter(|need| need.bits() >= LEAST_BITS)
 }
 
 /// A string of a run; `head` of its octets stand before the run's base.
@@ -182,7 +189,7 @@ fn together(needs: Vec<Need>) -> Option<Need> {
     let times = needs.iter().map(|need| need.times).min()?;
     let share = needs.iter().map(|need| need.share).sum();
     let literals: Vec<Literal> = needs.into_iter().flat_map(|need| need.literals).collect();
-    (literals.len() <= 4 * STRINGS).then_some(Need { literals, times, share })
+    (literals.len() <= LITERALS).then_some(Need { literals, times, share })
 }
 
 /// A run of strings that stand side by side, and what comes before them.

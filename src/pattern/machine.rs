@@ -144,7 +144,7 @@ impl Search<'_> {
             Start::Search => (at == self.from).then_some(at),
             Start::Line if at == 0 => Some(0),
             Start::Line => memchr::memchr(b'\n', &subject[at - 1..]).map(|lf| at + lf).filter(|start| *start < subject.len()),
-            Start::Octets { octets, end } => match rest.iter().position(|octet| octets.contains(*octet)) {
+            Start::Octets { octets, few, end } => match first_of(rest, octets, few) {
                 Some(found) => Some(at + found),
                 None => end.then_some(subject.len()),
             },
@@ -635,6 +635,16 @@ impl Thread<'_, '_> {
             Some(octet) if set_loop.set.contains(*octet) => self.offer_more(pc, set_loop, at + 1, most),
             _ => false,
         }
+    }
+}
+
+/// The first place of an octet of the set; `few`: its octets, if they are one, two or three.
+fn first_of(text: &[u8], octets: &Octets, few: &[u8]) -> Option<usize> {
+    match *few {
+        [a] => memchr::memchr(a, text),
+        [a, b] => memchr::memchr2(a, b, text),
+        [a, b, c] => memchr::memchr3(a, b, c, text),
+        _ => text.iter().position(|octet| octets.contains(*octet)),
     }
 }
 

@@ -15,6 +15,7 @@ mod parse_escape;
 mod parse_group;
 mod program;
 mod rows;
+mod screen;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -28,10 +29,17 @@ use program::Program;
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// Steps of one search; a step takes about 5 ns.
 const STEPS: u64 = 2_000_000;
+
+/// Steps of one search that count as cost, and in all before a pattern gets a screen.
+const WORTH_NOTING: u64 = 64;
+const COSTLY: u64 = 4096;
+/// Starts that are tried without asking the screen.
+const FEW_PLACES: usize = 24;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
@@ -50,6 +58,10 @@ struct Inner {
     group_names: Vec<Option<Arc<str>>>,
     program: OnceLock<Program>,
     capturing: OnceLock<Program>,
+    screen: OnceLock<Option<screen::Screen>>,
+    /// Steps spent, and octets they were spent on: a pattern that proves costly gets a screen.
+    spent: AtomicU64,
+    searched: AtomicU64,
 }
 
 /// A pattern could not be read; says why and what would be accepted.
@@ -132,6 +144,9 @@ impl Pattern {
             group_names,
             program: OnceLock::new(),
             capturing: OnceLock::new(),
+            screen: OnceLock::new(),
+            spent: AtomicU64::new(0),
+            searched: AtomicU64::new(0),
         })))
     }
 
@@ -186,14 +201,18 @@ impl Pattern {
         self.0.capturing.get_or_init(|| assemble::assemble(&self.0.tree, self.0.groups, true))
     }
 
+    /// The screen, once the pattern has proved costly.
+    fn screen(&self) -> Option<&screen::Screen> {
+        let (spent, searched) = (self.0.spent.load(Relaxed), self.0.searched.load(Relaxed));
+        if spent < COSTLY || spent < searched * 2 {
+            return None;
+        }
+        self.0.screen.get_or_init(|| screen::Screen::new(&self.0.tree)).as_ref()
+    }
+
     /// First match at or after `from`.
     pub fn find(&self, subject: &[u8], from: usize) -> Found {
-        let search = Search { program: self.program(), subject, from, not_empty: false, spans: None };
-        match SCRATCH.with_borrow_mut(|scratch| search.run(scratch, &mut STEPS.clone())) {
-            Ending::Hit(start, end) => Found::Hit(start..end.max(start)),
-            Ending::Miss => Found::Miss,
-            Ending::OverBudget => Found::OverBudget,
-        }
+        Walk { from, ..Walk::new(self, self.program(), subject) }.next_found().unwrap_or(Found::Miss)
     }
 
     /// Is there a match?
@@ -220,13 +239,13 @@ impl Pattern {
     /// All matches from the start as Perl's `while (/…/g)` finds them: after an empty match the next one at the same
     /// place must not be empty (perlop). Ends with the first `Miss` or `OverBudget`.
     pub fn find_iter<'a>(&'a self, subject: &'a [u8]) -> impl Iterator<Item = Found> + 'a {
-        let mut walk = Walk::new(self.program(), subject);
+        let mut walk = Walk::new(self, self.program(), subject);
         std::iter::from_fn(move || walk.next_found())
     }
 
     /// All matches as `find_iter` finds them, each with the spans of all groups.
     pub fn captures_iter<'a>(&'a self, subject: &'a [u8]) -> impl Iterator<Item = Vec<Option<Range<usize>>>> + 'a {
-        let mut walk = Walk::new(self.capturing(), subject);
+        let mut walk = Walk::new(self, self.capturing(), subject);
         std::iter::from_fn(move || match walk.next()? {
             Ending::Hit(..) => Some(self.spans()),
             Ending::Miss | Ending::OverBudget => None,
@@ -241,12 +260,13 @@ impl Pattern {
 
     /// How often `find_iter` hits, up to `max`.
     pub fn count(&self, subject: &[u8], max: u32) -> Count {
-        Walk::new(self.program(), subject).count(max)
+        Walk::new(self, self.program(), subject).count(max)
     }
 }
 
 /// A search that goes on where the last match ended, all within one budget.
 struct Walk<'a> {
+    pattern: &'a Pattern,
     program: &'a Program,
     subject: &'a [u8],
     /// Where matches may begin.
@@ -258,21 +278,41 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(program: &'a Program, subject: &'a [u8]) -> Walk<'a> {
-        Walk { program, subject, spans: None, from: 0, not_empty: false, steps: STEPS, ended: false }
+    fn new(pattern: &'a Pattern, program: &'a Program, subject: &'a [u8]) -> Walk<'a> {
+        Walk { pattern, program, subject, spans: None, from: 0, not_empty: false, steps: STEPS, ended: false }
     }
 
     fn next(&mut self) -> Option<Ending> {
         if self.ended {
             return None;
         }
-        let search = Search { program: self.program, subject: self.subject, from: self.from, not_empty: self.not_empty, spans: self.spans };
-        let ending = SCRATCH.with_borrow_mut(|scratch| search.run(scratch, &mut self.steps));
+        let ending = if self.is_screened_out() { Ending::Miss } else { self.search() };
         match ending {
             Ending::Hit(start, end) => (self.from, self.not_empty) = (end, start >= end),
             Ending::Miss | Ending::OverBudget => self.ended = true,
         }
         Some(ending)
+    }
+
+    fn search(&mut self) -> Ending {
+        let search = Search { program: self.program, subject: self.subject, from: self.from, not_empty: self.not_empty, spans: self.spans };
+        let before = self.steps;
+        let ending = SCRATCH.with_borrow_mut(|scratch| search.run(scratch, &mut self.steps));
+        let spent = before - self.steps;
+        if spent > WORTH_NOTING {
+            self.pattern.0.spent.fetch_add(spent, Relaxed);
+            self.pattern.0.searched.fetch_add(self.subject.len() as u64, Relaxed);
+        }
+        ending
+    }
+
+    /// Does the screen know that nothing will be found? Not asked where few places are left to try.
+    fn is_screened_out(&self) -> bool {
+        let places = match self.spans {
+            None => self.subject.len().saturating_sub(self.from),
+            Some(spans) => spans.iter().map(|span| (span.2 - span.1) as usize + 1).sum(),
+        };
+        places > FEW_PLACES && self.pattern.screen().is_some_and(|screen| !screen.may_match(self.subject, self.from))
     }
 
     fn next_found(&mut self) -> Option<Found> {

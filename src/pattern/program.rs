@@ -29,8 +29,8 @@ pub enum Start {
     Line,
     /// Where the search begins alone.
     Search,
-    /// At one of these octets; `end`: or at the end.
-    Octets { octets: Octets, end: bool },
+    /// At one of these octets, listed in `few` if they are up to three; `end`: or at the end.
+    Octets { octets: Octets, few: Vec<u8>, end: bool },
 }
 
 pub const FAIL: u32 = 0;

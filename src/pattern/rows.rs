@@ -1,27 +1,27 @@
-//! Many chains searched for in one pass: a bit for each link, 256 bits a row, all rows moved on by each octet.
+//! Many chains searched for in one pass: a bit for each link, up to 256 in a row that each octet moves on.
 
 use super::chain::Chain;
 
-const WORDS: usize = 4;
-const BITS: usize = 64 * WORDS;
-
-type Row = [u64; WORDS];
+/// Words of a wide block; few chains go into narrow ones.
+const WIDE: usize = 4;
 
 /// What an octet does to a row.
-#[derive(Clone, Copy, Debug, Default)]
-struct Move {
+#[derive(Clone, Copy, Debug)]
+struct Move<const WORDS: usize> {
     /// Links that the octet fulfils.
-    enter: Row,
+    enter: [u64; WORDS],
     /// Links after which it may lie between.
-    stay: Row,
+    stay: [u64; WORDS],
 }
 
 #[derive(Debug)]
-struct Block {
-    moves: Vec<Move>,
-    first: Row,
-    last: Row,
+struct Block<const WORDS: usize> {
+    moves: Vec<Move<WORDS>>,
+    first: [u64; WORDS],
+    last: [u64; WORDS],
     chains: Vec<End>,
+    /// Bits taken.
+    used: usize,
 }
 
 /// The last link of a chain.
@@ -35,43 +35,49 @@ struct End {
 }
 
 #[derive(Debug, Default)]
-pub struct Rows(Vec<Block>);
+pub struct Rows {
+    wide: Vec<Block<WIDE>>,
+    narrow: Vec<Block<1>>,
+}
 
 impl Rows {
     /// Chains with the numbers of their patterns.
     pub fn new(chains: &[(u32, Chain)]) -> Rows {
         let mut rows = Rows::default();
-        let mut used = BITS;
+        let links: usize = chains.iter().map(|(_, chain)| chain.links.len()).sum();
         for (pattern, chain) in chains {
-            if used + chain.links.len() > BITS {
-                rows.0.push(Block { moves: vec![Move::default(); 256], first: [0; WORDS], last: [0; WORDS], chains: Vec::new() });
-                used = 0;
-            }
-            // A chain lies within one word, since shifts do not carry.
-            if used / 64 != (used + chain.links.len() - 1) / 64 {
-                used = used.next_multiple_of(64);
-                if used + chain.links.len() > BITS {
-                    rows.0.push(Block { moves: vec![Move::default(); 256], first: [0; WORDS], last: [0; WORDS], chains: Vec::new() });
-                    used = 0;
-                }
-            }
-            if let Some(block) = rows.0.last_mut() {
-                block.place(*pattern, chain, used);
-            }
-            used += chain.links.len();
+            if links > 128 { place(&mut rows.wide, *pattern, chain) } else { place(&mut rows.narrow, *pattern, chain) }
         }
         rows
     }
 
     /// Adds a span of possible starts for each chain found.
     pub fn scan(&self, text: &[u8], spans: &mut Vec<(u32, u32, u32)>) {
-        for block in &self.0 {
-            block.scan(text, spans);
-        }
+        self.wide.iter().for_each(|block| block.scan(text, spans));
+        self.narrow.iter().for_each(|block| block.scan(text, spans));
     }
 }
 
-impl Block {
+fn place<const WORDS: usize>(blocks: &mut Vec<Block<WORDS>>, pattern: u32, chain: &Chain) {
+    let length = chain.links.len();
+    // A chain lies within one word, since shifts do not carry.
+    let begin = |used: usize| if used % 64 + length > 64 { used.next_multiple_of(64) } else { used };
+    if blocks.last().is_none_or(|block| begin(block.used) + length > 64 * WORDS) {
+        blocks.push(Block::new());
+    }
+    if let Some(block) = blocks.last_mut() {
+        let from = begin(block.used);
+        block.place(pattern, chain, from);
+        block.used = from + length;
+    }
+}
+
+impl<const WORDS: usize> Block<WORDS> {
+    fn new() -> Block<WORDS> {
+        let nowhere = Move { enter: [0; WORDS], stay: [0; WORDS] };
+        Block { moves: vec![nowhere; 256], first: [0; WORDS], last: [0; WORDS], chains: Vec::new(), used: 0 }
+    }
+
     fn place(&mut self, pattern: u32, chain: &Chain, from: usize) {
         for (number, link) in chain.links.iter().enumerate() {
             let (word, bit) = ((from + number) / 64, 1u64 << ((from + number) % 64));
@@ -96,8 +102,8 @@ impl Block {
     }
 
     fn scan(&self, text: &[u8], spans: &mut Vec<(u32, u32, u32)>) {
-        let mut state: Row = [0; WORDS];
-        let Ok(moves) = <&[Move; 256]>::try_from(&self.moves[..]) else { return };
+        let mut state = [0u64; WORDS];
+        let Ok(moves) = <&[Move<WORDS>; 256]>::try_from(&self.moves[..]) else { return };
         for (at, octet) in text.iter().enumerate() {
             let step = &moves[usize::from(*octet)];
             let mut found = 0;
@@ -112,7 +118,7 @@ impl Block {
     }
 
     /// Chains whose last link was just reached; it is left at once.
-    fn report(&self, state: &mut Row, end: u32, spans: &mut Vec<(u32, u32, u32)>) {
+    fn report(&self, state: &mut [u64; WORDS], end: u32, spans: &mut Vec<(u32, u32, u32)>) {
         for word in 0..WORDS {
             let mut found = state[word] & self.last[word];
             state[word] &= !self.last[word];

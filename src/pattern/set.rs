@@ -10,6 +10,8 @@ use std::cell::RefCell;
 
 /// Spans kept of one text; with more, patterns are tried everywhere.
 const SPANS: usize = 1 << 16;
+/// Patterns with chains that are worth a pass.
+const FEW_CHAINS: usize = 4;
 
 thread_local! {
     static CANDIDATES: RefCell<Candidates> = RefCell::new(Candidates::default());
@@ -61,18 +63,23 @@ impl Candidates {
 impl PatternSet {
     pub fn new(patterns: impl IntoIterator<Item = Pattern>) -> PatternSet {
         let patterns: Vec<Pattern> = patterns.into_iter().collect();
-        let mut needs = Vec::with_capacity(patterns.len());
+        let (mut needs, mut chains): (Vec<_>, Vec<_>) = patterns.iter().map(sieve).unzip();
+        // A pass for a few chains costs more than trying their patterns.
+        if chains.iter().flatten().count() < FEW_CHAINS {
+            chains.iter_mut().for_each(|chains| *chains = None);
+        }
         let (mut chained, mut always, mut gated) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, pattern) in patterns.iter().enumerate() {
+        for (number, (need, chains)) in needs.iter_mut().zip(chains).enumerate() {
             let number = number as u32;
-            let (literals, links) = sieve(pattern);
-            if literals.is_none() && links.is_none() {
+            if chains.is_some() {
+                *need = None;
+            }
+            if need.is_none() && chains.is_none() {
                 always.push(number)
             } else {
                 gated.push(number)
             }
-            chained.extend(links.into_iter().flatten().map(|chain| (number, chain)));
-            needs.push(literals);
+            chained.extend(chains.into_iter().flatten().map(|chain| (number, chain)));
         }
         let on_empty =
             always.iter().copied().filter(|number| patterns.get(*number as usize).is_some_and(|pattern| pattern.is_match(b""))).collect();
@@ -152,22 +159,22 @@ impl PatternSet {
         let place = candidates.list.binary_search_by_key(&number, |candidate| candidate.pattern).ok()?;
         let spans = candidates.list.get(place)?.spans;
         let spans = spans.and_then(|(from, to)| candidates.hits.spans.get(from as usize..to as usize));
-        Some(Walk { spans, ..Walk::new(pattern.program(), text) })
+        Some(Walk { spans, ..Walk::new(pattern, pattern.program(), text) })
     }
 }
 
-/// What a pattern is looked for by: literals where they are rare, else chains; neither: it is tried on every text.
+/// What a pattern is looked for by: chains where they are rarer than its literals; neither: it is tried on every text.
 fn sieve(pattern: &Pattern) -> (Option<Need>, Option<Vec<Chain>>) {
     /// Literals this rare need no chain beside them.
     const RARE: f32 = 9.0;
     let literals = need(pattern.tree());
-    let bits = literals.as_ref().map_or(0.0, |need| -need.share.log2());
+    let bits = literals.as_ref().map_or(0.0, Need::bits);
     if bits >= RARE || matches!(pattern.program().start, Start::Text) {
         return (literals, None);
     }
     let chains = chain::chains(pattern.tree());
     match chains {
-        Some(chains) if chain::bits(&chains) > bits + 2.0 => (None, Some(chains)),
+        Some(chains) if chain::bits(&chains) > bits + 2.0 => (literals, Some(chains)),
         _ => (literals, None),
     }
 }
