@@ -1,5 +1,6 @@
 //! From the tree to the program of the backtracking machine.
 
+use super::begins::Begins;
 use super::first::{Next, first};
 use super::octets::Octets;
 use super::program::*;
@@ -7,6 +8,10 @@ use super::tree::{Assertion, Condition, Conditional, Look, Node, Repeat, RepeatK
 
 /// Copies of a repeated body are written out up to this many instructions.
 const WRITTEN_OUT: usize = 160;
+
+/// Patterns from this size on, with more first octets than these, look at two or three octets before each attempt.
+const WORTH_BEGINS: usize = 40;
+const FEW_FIRST: u32 = 6;
 
 /// `captures`: keep all groups; otherwise only those that the pattern itself refers to.
 pub fn assemble(tree: &Node, groups: u32, captures: bool) -> Program {
@@ -431,6 +436,13 @@ fn start(tree: &Node) -> Start {
         return Start::Line;
     }
     let next = first(tree, Next::ANY);
+    if tree.width().0 >= 2
+        && next.octets.len() > FEW_FIRST
+        && size(tree) > WORTH_BEGINS
+        && let Some(begins) = Begins::new(tree)
+    {
+        return Start::Begins(begins);
+    }
     let few = if next.octets.len() <= 3 { next.octets.iter().collect() } else { Vec::new() };
     Start::Octets { octets: next.octets, few, end: next.end }
 }

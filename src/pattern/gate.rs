@@ -29,6 +29,9 @@ pub struct Gate {
 /// A literal under its window.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
+    /// The octets of the window, and which of the four count.
+    word: u32,
+    mask: u32,
     from: u32,
     length: u16,
     /// Of the window within the literal.
@@ -73,7 +76,10 @@ impl Gate {
             let window = rarest_window(text);
             let slot = slot(&text[window..], shift);
             gate.filter[slot] |= text.get(window + 3).map_or(u8::MAX, |fourth| 1 << (fourth & 7));
+            let four = [0, 1, 2, 3].map(|at| text.get(window + at).copied().unwrap_or(0));
             let entry = Entry {
+                word: u32::from_le_bytes(four),
+                mask: if text.len() > window + 3 { u32::MAX } else { 0xFF_FFFF },
                 from: gate.text.len() as u32,
                 length: text.len() as u16,
                 window: window as u16,
@@ -106,15 +112,18 @@ impl Gate {
             let word = u32::from_le_bytes([window[0], window[1], window[2], window[3]]);
             let slot = hash(word & 0xFF_FFFF, shift);
             if filter[slot] >> (window[3] & 7) & 1 == 1 {
-                self.compare(&lower[..text.len()], at, slot, &mut hits.spans);
+                self.compare(&lower[..text.len()], at, word, slot, &mut hits.spans);
             }
         }
         hits.lower = lower;
     }
 
-    fn compare(&self, lower: &[u8], at: usize, slot: usize, spans: &mut Vec<(u32, u32, u32)>) {
+    fn compare(&self, lower: &[u8], at: usize, word: u32, slot: usize, spans: &mut Vec<(u32, u32, u32)>) {
         let range = self.buckets[slot] as usize..self.buckets[slot + 1] as usize;
         for entry in &self.entries[range] {
+            if entry.word != word & entry.mask {
+                continue;
+            }
             let text = &self.text[entry.from as usize..entry.from as usize + usize::from(entry.length)];
             let Some(start) = at.checked_sub(usize::from(entry.window)) else { continue };
             if lower.get(start..start + text.len()) != Some(text) {

@@ -27,6 +27,13 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    fn reset(&mut self, registers: usize) {
+        self.stack.clear();
+        self.frames.clear();
+        self.registers.clear();
+        self.registers.resize(registers, UNSET);
+    }
+
     /// Span of a group after a hit.
     pub fn group(&self, group: usize) -> Option<(usize, usize)> {
         let (start, end) = (*self.registers.get(2 * group)?, *self.registers.get(2 * group + 1)?);
@@ -88,6 +95,7 @@ struct Frame {
 /// What one start led to.
 enum Attempt {
     Hit(usize),
+    /// All choices were taken back, and all registers with them.
     Miss,
     /// Nothing can begin before this offset.
     SkipTo(usize),
@@ -114,6 +122,7 @@ impl Search<'_> {
         }
         let mut at = self.from;
         let mut spans = self.spans;
+        scratch.reset(program.registers);
         loop {
             let next = match &mut spans {
                 None => self.next_start(at),
@@ -129,7 +138,10 @@ impl Search<'_> {
                     return Ending::Hit(start, end);
                 }
                 Attempt::Miss => at = start + 1,
-                Attempt::SkipTo(to) => at = to.max(start + 1),
+                Attempt::SkipTo(to) => {
+                    at = to.max(start + 1);
+                    scratch.reset(program.registers);
+                }
                 Attempt::Never => return Ending::Miss,
                 Attempt::OverBudget => return Ending::OverBudget,
             }
@@ -144,6 +156,7 @@ impl Search<'_> {
             Start::Search => (at == self.from).then_some(at),
             Start::Line if at == 0 => Some(0),
             Start::Line => memchr::memchr(b'\n', &subject[at - 1..]).map(|lf| at + lf).filter(|start| *start < subject.len()),
+            Start::Begins(begins) => begins.next(subject, at),
             Start::Octets { octets, few, end } => match first_of(rest, octets, few) {
                 Some(found) => Some(at + found),
                 None => end.then_some(subject.len()),
@@ -169,10 +182,6 @@ impl Search<'_> {
     }
 
     fn attempt(&self, start: usize, scratch: &mut Scratch, steps: &mut u64) -> Attempt {
-        scratch.stack.clear();
-        scratch.frames.clear();
-        scratch.registers.clear();
-        scratch.registers.resize(self.program.registers, UNSET);
         scratch.registers[0] = start as u32;
         let mut thread = Thread { search: self, scratch, pc: 1, at: start, frame: UNSET, steps };
         thread.run(start)
@@ -518,7 +527,7 @@ impl Thread<'_, '_> {
                     }
                 }
                 Some(Entry::Barrier { kind: Barrier::Commit, .. }) => return Some(Attempt::Never),
-                Some(Entry::Barrier { kind: Barrier::Prune, .. }) => return Some(Attempt::Miss),
+                Some(Entry::Barrier { kind: Barrier::Prune, .. }) => return Some(Attempt::SkipTo(0)),
                 Some(Entry::Barrier { kind: Barrier::Skip, at }) => return Some(Attempt::SkipTo(at as usize)),
             }
         }

@@ -1,6 +1,7 @@
 //! Perl's patterns over octets: parsed to a tree, run by the engine that fits, gated by the literals they need.
 
 mod assemble;
+mod begins;
 mod chain;
 mod delimiters;
 mod first;

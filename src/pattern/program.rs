@@ -1,5 +1,6 @@
 //! The instructions of the backtracking machine.
 
+use super::begins::Begins;
 use super::octets::Octets;
 use super::tree::{Assertion, Fold};
 
@@ -31,6 +32,8 @@ pub enum Start {
     Search,
     /// At one of these octets, listed in `few` if they are up to three; `end`: or at the end.
     Octets { octets: Octets, few: Vec<u8>, end: bool },
+    /// Where two or three octets stand that can begin a match.
+    Begins(Begins),
 }
 
 pub const FAIL: u32 = 0;
