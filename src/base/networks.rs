@@ -49,22 +49,39 @@ pub fn unmap(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// `[address%zone]/length`, where zone and length may be absent, an IPv4 address may be cut short (`10.`, `10.1`,
+/// `203.0.113/24`) and its length may be a mask (Mail::SpamAssassin::NetSet, add_cidr).
 fn parse(text: &str) -> Option<IpNet> {
-    let text = text.trim_start_matches('[').replace(']', "");
-    if let Ok(net) = text.parse::<IpNet>() {
-        return Some(net.trunc());
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    let address = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+    let address = address.split('%').next().unwrap_or(address);
+    if let Ok(ip) = address.parse::<IpAddr>() {
+        // A mapped address of IPv4 stands among the last 32 bits of IPv6.
+        let (ip, mapped) = (unmap(ip), address.contains(':'));
+        let most = if ip.is_ipv4() { 32 } else { 128 };
+        let shift = if mapped && ip.is_ipv4() { 96 } else { 0 };
+        let length = length.map_or(Some(most), |length| prefix(length)?.checked_sub(shift))?;
+        return IpNet::new(ip, length).ok().map(|net| net.trunc());
     }
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        return Some(IpNet::from(unmap(ip)));
-    }
-    // Mail::SpamAssassin::Conf, trusted_networks: "10." and "10.1" stand for 10.0.0.0/8 and 10.1.0.0/16.
     let mut octets = [0u8; 4];
     let mut count = 0u8;
-    for part in text.trim_end_matches('.').split('.') {
+    for part in address.strip_suffix('.').unwrap_or(address).split('.') {
         *octets.get_mut(usize::from(count))? = part.parse().ok()?;
         count += 1;
     }
-    IpNet::new(IpAddr::V4(Ipv4Addr::from(octets)), count * 8).ok()
+    let length = length.map_or(Some(count * 8), prefix)?;
+    IpNet::new(IpAddr::V4(Ipv4Addr::from(octets)), length).ok().map(|net| net.trunc())
+}
+
+/// `24` or `255.255.255.0`.
+fn prefix(length: &str) -> Option<u8> {
+    match length.parse::<Ipv4Addr>() {
+        Ok(mask) => ipnet::ipv4_mask_to_prefix(mask).ok(),
+        Err(_) => length.parse().ok(),
+    }
 }
 
 #[cfg(test)]
@@ -88,5 +105,22 @@ mod tests {
             assert_eq!(set.contains(ip.parse().unwrap()), inside, "{ip}");
         }
         assert!(set.add("10.300").is_err());
+    }
+
+    #[test]
+    fn networks_are_written_in_many_ways() {
+        for (text, net) in [
+            ("203.0.113/24", "203.0.113.0/24"),
+            ("192.0.2.", "192.0.2.0/24"),
+            ("[2001:db8::1%eth0]/32", "2001:db8::/32"),
+            ("10.1.2.3/255.255.0.0", "10.1.0.0/16"),
+            ("010.001.002.003", "10.1.2.3/32"),
+            ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+        ] {
+            assert_eq!(parse(text).map(|net| net.to_string()).as_deref(), Some(net), "{text}");
+        }
+        for wrong in ["", "/24", "1.2.3.4.5", "192.0.2.1/33", "host.example", "10..1"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
     }
 }

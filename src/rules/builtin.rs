@@ -9,8 +9,16 @@ macro_rules! files {
 }
 
 /// Name and text of each file.
-pub static FILES: &[(&str, &str)] =
-    files!["00_plugins.pre", "10_headers.cf", "20_phrases.cf", "30_links.cf", "40_obfuscation.cf", "50_impostors.cf", "90_tests.cf",];
+pub static FILES: &[(&str, &str)] = files![
+    "00_plugins.pre",
+    "05_output.cf",
+    "10_headers.cf",
+    "20_phrases.cf",
+    "30_links.cf",
+    "40_obfuscation.cf",
+    "50_impostors.cf",
+    "90_tests.cf",
+];
 
 /// All of them, as sources to load; complaints name them `rules/NAME`.
 pub fn sources() -> Vec<Source> {

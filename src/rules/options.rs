@@ -69,7 +69,7 @@ pub struct Output {
 impl Default for Output {
     /// SpamAssassin itself adds no other field than this; the rest comes from its stock files.
     fn default() -> Self {
-        let version = ("Checker-Version".to_owned(), "Hamgate _VERSION_ (_SUBVERSION_) on _HOSTNAME_".to_owned());
+        let version = ("Checker-Version".to_owned(), "SpamAssassin _VERSION_ (_SUBVERSION_) on _HOSTNAME_".to_owned());
         Output {
             ham: vec![version.clone()],
             spam: vec![version],
