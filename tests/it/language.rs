@@ -6,6 +6,7 @@ use hamgate::rules::{Rule, RuleSet};
 use hamgate::service::config::RuleSettings;
 use hamgate::service::rule_files;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,9 +22,9 @@ fn stock_and_site() -> (RuleSet, Vec<hamgate::base::Complaint>) {
 }
 
 /// One JSON object for each rule that SpamAssassin has.
-fn theirs() -> Vec<Value> {
+fn theirs(stock: &Path, site: &Path) -> Vec<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/dump_rules.pl");
-    let output = Command::new("perl").arg(script).arg(STOCK).arg(site()).output().expect("perl runs");
+    let output = Command::new("perl").arg(script).arg(stock).arg(site).output().expect("perl runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -105,16 +106,53 @@ fn every_stock_rule_is_loaded_as_spamassassin_loads_it() {
     for complaint in complaints.iter().filter(|complaint| complaint.severity > Severity::Note) {
         println!("{complaint}");
     }
-    let theirs = theirs();
+    let theirs = theirs(Path::new(STOCK), &site());
     let mut faults = Vec::new();
     for rule in &theirs {
         faults.extend(differences(&set, rule).into_iter().map(|fault| format!("{}: {fault}", rule["name"])));
     }
-    let named: std::collections::HashSet<&str> = theirs.iter().map(|rule| rule["name"].as_str().unwrap()).collect();
-    let more = set.rules.iter().filter(|rule| !rule.definition.is_empty() && !named.contains(&*rule.name));
-    faults.extend(more.map(|rule| format!("{}: SpamAssassin has no such rule", rule.name)));
+    faults.extend(more_than(&set, &theirs));
     assert!(theirs.len() > 1000, "SpamAssassin has {} rules", theirs.len());
     assert!(faults.is_empty(), "{} of {} differ:\n{}", faults.len(), theirs.len(), faults.join("\n"));
+}
+
+/// Rules that are ours alone.
+fn more_than(set: &RuleSet, theirs: &[Value]) -> Vec<String> {
+    let named: HashSet<&str> = theirs.iter().map(|rule| rule["name"].as_str().unwrap()).collect();
+    let more = set.rules.iter().filter(|rule| !rule.definition.is_empty() && !named.contains(&*rule.name));
+    more.map(|rule| format!("{}: SpamAssassin has no such rule", rule.name)).collect()
+}
+
+#[test]
+#[ignore = "needs spamassassin"]
+fn odd_rule_files_are_loaded_as_spamassassin_loads_them() {
+    let truth = PathBuf::from(std::env::var("HAMGATE_TRUTH").expect("HAMGATE_TRUTH names the folder of answers"));
+    let scratch = std::env::temp_dir().join(format!("hamgate-language-{}", std::process::id()));
+    let (empty, site) = (scratch.join("stock"), scratch.join("site"));
+    std::fs::create_dir_all(&empty).unwrap();
+    // SpamAssassin wants at least one file of its own.
+    std::fs::write(empty.join("none.cf"), "\n").unwrap();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(truth.join("edge")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "cf"));
+    files.sort();
+    let mut faults = Vec::new();
+    for file in &files {
+        let _ = std::fs::remove_dir_all(&site);
+        std::fs::create_dir_all(&site).unwrap();
+        for name in ["stock.pre", "local.cf"] {
+            std::fs::copy(truth.join("site").join(name), site.join(name)).unwrap();
+        }
+        std::fs::copy(file, site.join(file.file_name().unwrap())).unwrap();
+        let (set, _) = rule_files::load(&RuleSettings { only: vec![empty.clone(), site.clone()], add: Vec::new(), local: true });
+        let theirs = theirs(&empty, &site);
+        let different = theirs.iter().flat_map(|rule| {
+            let name = rule["name"].to_string();
+            differences(&set, rule).into_iter().map(move |fault| format!("{name}: {fault}"))
+        });
+        faults.extend(different.chain(more_than(&set, &theirs)).map(|fault| format!("{}: {fault}", file.display())));
+    }
+    let _ = std::fs::remove_dir_all(&scratch);
+    assert!(faults.is_empty(), "{} differ in {} files:\n{}", faults.len(), files.len(), faults.join("\n"));
 }
 
 #[test]

@@ -15,8 +15,8 @@ my (%tests, %priority);
     no warnings 'redefine';
     my $original = \&Mail::SpamAssassin::Conf::found_any_rules;
     *Mail::SpamAssassin::Conf::found_any_rules = sub {
-        %tests = %{ $_[0]{tests} };
-        %priority = %{ $_[0]{priority} };
+        %tests = %{ $_[0]{tests} || {} };
+        %priority = %{ $_[0]{priority} || {} };
         $original->(@_);
     };
 }
