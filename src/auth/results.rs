@@ -98,6 +98,32 @@ fn dmarc_result(facts: &Authentication) -> String {
     format!("dmarc={}{}{domain}", dmarc::word(dmarc.result), comment(&policy))
 }
 
+/// The `auth` object of `scan --json`.
+pub fn json(facts: &Authentication) -> serde_json::Value {
+    let dkim: Vec<serde_json::Value> = facts
+        .dkim
+        .iter()
+        .map(|s| {
+            serde_json::json!({
+                "domain": s.domain, "selector": s.selector, "algorithm": s.algorithm, "result": dkim::word(s.result), "reason": s.reason
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "spf": spf::word(facts.spf_mail_from.result),
+        "spf_domain": facts.spf_mail_from.domain,
+        "spf_helo": spf::word(facts.spf_helo.result),
+        "dkim": dkim,
+        "dmarc": {
+            "domain": facts.dmarc.domain,
+            "result": dmarc::word(facts.dmarc.result),
+            "policy": dmarc::policy_word(facts.dmarc.policy),
+            "reason": facts.dmarc.reason,
+        },
+        "arc": arc::word(facts.arc),
+    })
+}
+
 /// `Received-SPF` (RFC 7208 §9.1), for those who still read it.
 pub fn received_spf(receiver: &str, outsider: &Outsider, facts: &Authentication) -> String {
     let sender = outsider.mail_from.as_deref().unwrap_or("");

@@ -54,6 +54,10 @@ impl Resolver {
         Session::new(self.clone(), caps)
     }
 
+    pub fn caps(&self) -> Caps {
+        self.inner.caps
+    }
+
     pub fn forget(&self) {
         self.inner.cache.clear();
     }
