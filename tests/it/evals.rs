@@ -1,6 +1,6 @@
 //! The functions of `eval:` rules, each called as a rule calls it.
 
-use hamgate::facts::Facts;
+use hamgate::facts::{Answer, Bayes, DnsReply, Facts, Question, Told};
 use hamgate::mail::{Arrival, Mail, Reading};
 use hamgate::rules::eval::{self, Answered, Context, Memo, Needs};
 use hamgate::rules::model::{EvalKind, Rule, Test};
@@ -225,4 +225,98 @@ fn each_function_hits_and_just_misses_as_spamassassins_does() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Asks what a rule asks, answers from a table of names, and gives the rule's last word.
+fn with_dns(set: &RuleSet, message: &[u8], zone: &[(&str, &str)]) -> Vec<String> {
+    let mail = Mail::parse(message.to_vec());
+    let arrival = Arrival::FromFields;
+    let reading = Reading::new(&mail, &arrival, &set.options.view);
+    let (memo, mut facts) = (Memo::default(), Facts::default());
+    let mut hits = Vec::new();
+    for pass in 0..3 {
+        for rule in &set.rules {
+            let Test::Eval { kind, function, arguments } = &rule.test else { continue };
+            let Some(row) = eval::find(function) else { continue };
+            let context = Context {
+                reading: &reading,
+                options: &set.options,
+                facts: &facts,
+                memo: &memo,
+                rule: &rule.name,
+                kind: *kind,
+                flags: &rule.flags,
+                network: true,
+                bayes: true,
+                now: NOW,
+            };
+            if pass == 2 {
+                match (row.run)(&context, arguments) {
+                    Answered::Hit(_) => hits.push(rule.name.to_string()),
+                    Answered::HitWith(_, text) => hits.push(format!("{} ({text})", rule.name)),
+                    Answered::Miss => {}
+                    Answered::Pending => hits.push(format!("{} waits", rule.name)),
+                }
+                continue;
+            }
+            for question in row.questions(&context, arguments) {
+                let told = match question {
+                    Question::Dns(asked) => {
+                        let records: Vec<String> =
+                            zone.iter().filter(|(name, _)| *name == &*asked.name).map(|(_, record)| (*record).into()).collect();
+                        let exists = !records.is_empty();
+                        Told::Dns(asked, Answer::Known(DnsReply { records, exists }))
+                    }
+                    Question::Bayes => Told::Bayes(Answer::Known(Bayes { probability: Some(0.97) })),
+                    Question::Authentication | Question::Virus => continue,
+                };
+                facts.tell(told);
+            }
+        }
+    }
+    hits
+}
+
+#[test]
+fn lists_are_asked_and_their_answers_tested() {
+    let set = rules(
+        &plugins(),
+        &["util_rb_tld com org example
+trusted_networks 198.51.100.1
+header A_SUB eval:check_rbl_sub('zen', '127.0.0.3')
+header B_ALL eval:check_rbl('zen', 'zen.example.')
+header C_LAST eval:check_rbl('zen-lastexternal', 'zen.example.', '^127\\.0\\.0\\.[45]$')
+header D_BITS eval:check_rbl('bits', 'bits.example.', '4')
+header E_NOT eval:check_rbl('bits', 'bits.example.', '2')
+header F_TXT eval:check_rbl_txt('txt', 'txt.example.', '(?i:listed)')
+header G_FROM eval:check_rbl_envfrom('from', 'dom.example.')
+body H_HASH eval:check_hashbl_bodyre('hash.example', 'raw/max=10', 'coin(\\w+)')
+body I_BAYES eval:check_bayes('0.95', '0.99')
+body J_BAYES eval:check_bayes('0.99', '1.00')
+"],
+    );
+    let message = b"Return-Path: <a@Shop.com>\n\
+        Received: from x.com (x.com [192.0.2.9]) by mx.org (Postfix) with SMTP id 1; Mon, 6 May 2013 12:00:00 +0000\n\nsend CoinABC\n";
+    let zone = [
+        ("9.2.0.192.zen.example", "127.0.0.4"),
+        ("9.2.0.192.zen.example", "127.0.0.3"),
+        ("9.2.0.192.bits.example", "127.0.0.4"),
+        ("9.2.0.192.txt.example", "It is LISTED"),
+        ("shop.com.dom.example", "127.0.0.2"),
+        ("abc.hash.example", "127.0.0.2"),
+    ];
+    let found = with_dns(&set, &String::from_utf8_lossy(message).replace("CoinABC", "coinABC").into_bytes(), &zone);
+    assert_eq!(
+        found,
+        [
+            "A_SUB (192.0.2.9 listed in zen.example)",
+            "B_ALL (192.0.2.9 listed in zen.example)",
+            "C_LAST (192.0.2.9 listed in zen.example)",
+            "D_BITS (192.0.2.9 listed in bits.example)",
+            "F_TXT (It is LISTED)",
+            "G_FROM (listed in shop.com.dom.example)",
+            "H_HASH (abc)",
+            "I_BAYES (score: 0.9700)",
+        ]
+    );
 }

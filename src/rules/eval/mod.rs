@@ -15,6 +15,7 @@ mod dns;
 mod forged;
 mod freemail;
 mod fromname;
+mod hashbl;
 mod header;
 mod html;
 mod image;
@@ -137,6 +138,7 @@ static FAMILIES: &[&[Row]] = &[
     forged::ROWS,
     freemail::ROWS,
     fromname::ROWS,
+    hashbl::ROWS,
     header::ROWS,
     html::ROWS,
     image::ROWS,

@@ -1,6 +1,6 @@
 //! PDFInfo: attached PDF files by name, size of their images, properties and digests.
 
-use super::perl::{argument, contains, lossy, number, pattern, rule_pattern};
+use super::perl::{argument, contains, lossy, number, pattern};
 use super::{Accepts, Answered, Context, Row, local};
 use crate::mail::Part;
 use crate::pattern::{Found, Pattern};
@@ -233,15 +233,10 @@ fn within(value: Option<f64>, arguments: &[String]) -> Answered {
     value.is_some_and(|value| value >= least && argument(arguments, 1).is_none_or(|most| value <= most)).into()
 }
 
-/// With delimiters or without.
-fn optionally_delimited(text: &str) -> Option<Pattern> {
-    if text.starts_with('/') || pattern!(r"^m\W").is_match(text.as_bytes()) { Pattern::from_rule(text).ok() } else { rule_pattern(text) }
-}
-
 fn matches_some(text: &str, values: &BTreeSet<String>) -> bool {
     !values.is_empty()
-        && optionally_delimited(text)
-            .is_some_and(|pattern| values.iter().any(|value| matches!(pattern.find(value.as_bytes(), 0), Found::Hit(_))))
+        && Pattern::from_option(text)
+            .is_ok_and(|pattern| values.iter().any(|value| matches!(pattern.find(value.as_bytes(), 0), Found::Hit(_))))
 }
 
 fn pdf_match_details(context: &Context<'_, '_>, arguments: &[String]) -> Answered {

@@ -22,9 +22,4 @@ pub static ROWS: &[Row] = &[
     to_come("check_olemacro_download_exe", "OLEVBMacro", Accepts::Body),
     to_come("check_olemacro_redirect_uri", "OLEVBMacro", Accepts::Body),
     to_come("check_olemacro_mhtml_uri", "OLEVBMacro", Accepts::Body),
-    to_come("check_hashbl_emails", "HashBL", Accepts::Head),
-    to_come("check_hashbl_uris", "HashBL", Accepts::Head),
-    to_come("check_hashbl_bodyre", "HashBL", Accepts::Body),
-    to_come("check_hashbl_tag", "HashBL", Accepts::Head),
-    to_come("check_hashbl_attachments", "HashBL", Accepts::Body),
 ];

@@ -28,17 +28,7 @@ pub(super) fn rule_pattern(text: &str) -> Option<Pattern> {
     if let Some(known) = compiled.get(text) {
         return known.clone();
     }
-    let mut delimited = String::from("/");
-    let mut escaped = false;
-    for c in text.chars() {
-        if c == '/' && !escaped {
-            delimited.push('\\');
-        }
-        escaped = c == '\\' && !escaped;
-        delimited.push(c);
-    }
-    delimited.push('/');
-    let pattern = Pattern::from_rule(&delimited).ok();
+    let pattern = Pattern::from_expression(text.as_bytes()).ok();
     compiled.insert(text.to_owned(), pattern.clone());
     pattern
 }
@@ -69,7 +59,6 @@ pub(super) fn number(text: &str) -> f64 {
 }
 
 /// An argument as a number; `None` where it is absent.
-#[allow(dead_code)]
 pub(super) fn argument(arguments: &[String], at: usize) -> Option<f64> {
     arguments.get(at).map(|text| number(text))
 }
