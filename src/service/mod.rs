@@ -1,5 +1,6 @@
 //! Configuration put together, engine built, reloaded and swapped; signals.
 
+pub mod authentication;
 pub mod config;
 pub mod control;
 pub mod daemon;

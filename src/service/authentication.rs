@@ -1,0 +1,79 @@
+//! Authentication as the daemon carries it out: asked once a message, written, acted on, and our own mail signed.
+
+use super::config::Config;
+use super::daemon::Wishes;
+use crate::auth::sign::Signing;
+use crate::auth::{self, Effects, Verifier};
+use crate::base::{Clock, Complaint, Severity};
+use crate::dns::Resolver;
+use crate::facts::{Authentication, Outsider};
+use crate::mail::{Arrival, Client, Envelope, Mail, Reading, ViewOptions};
+use crate::outcome::{Action, Edit};
+
+pub struct Desk {
+    pub resolver: Resolver,
+    pub verifier: Verifier,
+    effects: Effects,
+    signing: Signing,
+    clock: Clock,
+}
+
+impl Desk {
+    /// # Errors
+    /// Mistakes in `[dns]`, `[auth]` or `[dkim]`, among them every key that cannot be used: mail of its domain would go out
+    /// unsigned.
+    pub fn build(config: &Config, wishes: &Wishes) -> Result<(Desk, Vec<Complaint>), Vec<Complaint>> {
+        let (mut dns, mut settings) = (config.dns.clone(), config.auth.clone());
+        if let Some(server) = wishes.nameserver {
+            dns.name_servers = vec![server.to_string()];
+        }
+        if let Some(id) = &wishes.authserv_id {
+            settings.authserv_id.clone_from(id);
+        }
+        let (effects, mut complaints) = Effects::load(&settings);
+        let (signing, of_keys) = Signing::load(&config.dkim);
+        complaints.extend(of_keys);
+        let resolver = Resolver::new(&dns).map_err(|what| {
+            vec![Complaint { severity: Severity::Error, place: None, what, remedy: "correct name_servers in [dns]".to_owned() }]
+        })?;
+        if complaints.iter().any(|complaint| complaint.severity == Severity::Error) {
+            return Err(complaints);
+        }
+        let verifier = Verifier::new(&settings.authserv_id, &settings.trusted_sealers);
+        Ok((Desk { resolver, verifier, effects, signing, clock: Clock::System }, complaints))
+    }
+
+    /// The last relay that is not ours; hosts whose mail is signed are ours.
+    pub fn outsider(&self, mail: &Mail, arrival: &Arrival) -> Option<Outsider> {
+        let options = ViewOptions { internal: self.signing.internal.clone(), ..ViewOptions::default() };
+        auth::outsider(&Reading::new(mail, arrival, &options))
+    }
+
+    /// Asks the network; blocks. `None` where there is no stranger to ask about.
+    pub fn ask(&self, runtime: &tokio::runtime::Handle, sent: &[u8], outsider: Option<&Outsider>) -> Option<Authentication> {
+        outsider?;
+        let session = self.resolver.session();
+        Some(runtime.block_on(self.verifier.authenticate(&session, sent, outsider, self.clock.unix())))
+    }
+
+    /// A refusal that the operator asked for.
+    pub fn action(&self, sent: &[u8], client: &Client, outsider: Option<&Outsider>, facts: &Authentication) -> Option<Action> {
+        self.effects.action(sent, client, outsider, facts)
+    }
+
+    /// Removals, the highest occurrence first, then our fields.
+    pub fn edits(&self, sent: &[u8], envelope: &Envelope, outsider: Option<&Outsider>, facts: Option<&Authentication>) -> Vec<Edit> {
+        self.effects.edits(sent, &envelope.server, outsider, facts)
+    }
+
+    /// Signatures over the message as it will leave. The reason why there is none goes to the log at debug level.
+    pub fn signatures(&self, leaving: &[u8], client: &Client) -> Vec<Edit> {
+        match self.signing.edits(leaving, client, self.clock.unix()) {
+            Ok(edits) => edits,
+            Err(why) => {
+                tracing::debug!(why, "not signed");
+                Vec::new()
+            }
+        }
+    }
+}
