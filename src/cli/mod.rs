@@ -4,8 +4,12 @@ pub mod auth;
 pub mod check;
 pub mod dkim;
 mod dns;
+pub mod engine;
+pub mod explain;
+pub mod inputs;
 pub mod reload;
 pub mod rules;
+pub mod scan;
 pub mod serve;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -32,8 +36,12 @@ enum Command {
     Dkim(dkim::Args),
     /// Lint configuration and rules: every mistake with file, line and remedy.
     Check(check::Args),
+    /// Every point of a verdict: the rule, where it stands, what it matched.
+    Explain(explain::Args),
     /// List rules, show where one is defined and scored, or try a file of rules on messages.
     Rules(rules::Args),
+    /// Score messages.
+    Scan(scan::Args),
 }
 
 /// Exit status: 0 done, 1 the answer is "no" or some input failed, 2 wrong use.
@@ -53,7 +61,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Reload(args) => reload::run(args),
         Command::Check(args) => check::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Rules(args) => rules::run(args),
+        Command::Scan(args) => scan::run(args),
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Findings {
     pub hits: Vec<Hit>,
     /// `__` rules that hit, with their number of hits.
     pub subrules: BTreeMap<Arc<str>, u32>,
+    /// Sub-rules that hit, with their places, where an explanation was asked for; their score is 0.
+    pub support: Vec<Hit>,
     /// Captured and computed tags (`_NAME_` in templates).
     pub tags: BTreeMap<Arc<str>, String>,
     /// The deadline or a budget came first; some rules were not asked.

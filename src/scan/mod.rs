@@ -1,1 +1,8 @@
-//! The loop that every door walks: message, reading, rules and questions, verdict, edits.
+//! The loop that every door walks: message, reading, rules and questions, findings.
+
+pub mod engine;
+pub mod gather;
+pub mod handover;
+
+pub use engine::{Engine, Judged, Wish};
+pub use gather::{Asked, Gather, Outstanding};

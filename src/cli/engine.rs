@@ -1,0 +1,53 @@
+//! Options that several commands share: which rules, and what they may ask.
+
+use crate::base::{Complaint, Severity};
+use crate::rules::engine::Program;
+use crate::rules::{Settings, Source, builtin, load};
+use crate::scan::Engine;
+use crate::service::rule_files::Disk;
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RuleArgs {
+    /// SpamAssassin rules in place of the built-in ones: a folder or a file; may be given several times, later ones win.
+    #[arg(long, value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+    /// Rules beside the built-in ones.
+    #[arg(long, value_name = "PATH")]
+    pub rules_add: Vec<PathBuf>,
+    /// Ask the network nothing.
+    #[arg(long)]
+    pub local: bool,
+    /// Do not ask the Bayes classifier.
+    #[arg(long)]
+    pub no_bayes: bool,
+}
+
+impl RuleArgs {
+    pub fn sources(&self) -> Vec<Source> {
+        let path = |path: &PathBuf| Source::Path(path.to_string_lossy().into_owned());
+        let mut sources = if self.rules.is_empty() { builtin::sources() } else { self.rules.iter().map(path).collect() };
+        sources.extend(self.rules_add.iter().map(path));
+        sources
+    }
+
+    /// Loads the rules. Mistakes that cost a line alone are left to `check`; the error is one that leaves no rules.
+    pub fn engine(&self) -> Result<Engine, Complaint> {
+        for path in self.rules.iter().chain(&self.rules_add) {
+            if !path.exists() {
+                return Err(Complaint {
+                    severity: Severity::Error,
+                    place: None,
+                    what: format!("{} does not exist", path.display()),
+                    remedy: "give a folder or file of SpamAssassin rules".into(),
+                });
+            }
+        }
+        let settings = Settings { local_tests_only: self.local, ..Settings::default() };
+        let (set, complaints) = load(&self.sources(), &Disk, &settings);
+        match complaints.into_iter().find(|complaint| complaint.severity == Severity::Error) {
+            Some(error) => Err(error),
+            None => Ok(Engine::local(Program::new(set))),
+        }
+    }
+}

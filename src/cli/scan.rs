@@ -1,0 +1,261 @@
+//! `hamgate scan`: scores messages.
+
+use super::engine::RuleArgs;
+use super::inputs::{self, Input};
+use crate::mail::{Arrival, Client, Envelope};
+use crate::outcome::Findings;
+use crate::scan::{Engine, Judged, Wish};
+use indicatif::{ProgressBar, ProgressStyle};
+use nix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::net::IpAddr;
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Messages: files, folders, Maildirs, mboxes, or `-` for standard input.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    rules: RuleArgs,
+    #[command(flatten)]
+    envelope: EnvelopeArgs,
+    /// One JSON object a line, a line a message.
+    #[arg(long)]
+    json: bool,
+    /// Messages judged side by side (default: one a core).
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
+}
+
+/// The envelope, where it shall not be taken from Received and Return-Path fields.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct EnvelopeArgs {
+    /// Address of the client that brought the message.
+    #[arg(long, value_name = "ADDR")]
+    client_ip: Option<IpAddr>,
+    /// The client's verified name.
+    #[arg(long, value_name = "NAME")]
+    client_name: Option<String>,
+    /// What the client said at HELO.
+    #[arg(long, value_name = "NAME")]
+    helo: Option<String>,
+    /// Envelope sender; empty for the null sender.
+    #[arg(long, value_name = "ADDRESS")]
+    mail_from: Option<String>,
+    /// Envelope recipient; may be given several times.
+    #[arg(long, value_name = "ADDRESS")]
+    rcpt: Vec<String>,
+}
+
+impl EnvelopeArgs {
+    pub fn arrival(&self) -> Arrival {
+        let given = self.client_ip.is_some() || self.client_name.is_some() || self.helo.is_some() || self.mail_from.is_some();
+        if !given && self.rcpt.is_empty() {
+            return Arrival::FromFields;
+        }
+        let client = Client {
+            ip: self.client_ip,
+            name: self.client_name.clone().unwrap_or_default(),
+            helo: self.helo.clone().unwrap_or_default(),
+            ..Client::default()
+        };
+        let envelope =
+            Envelope { mail_from: self.mail_from.clone().unwrap_or_default(), recipients: self.rcpt.clone(), ..Envelope::default() };
+        Arrival::Live(Box::new((client, envelope)))
+    }
+}
+
+/// One line of `--json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    path: &'a str,
+    score: f64,
+    required: f64,
+    verdict: &'static str,
+    rules: Vec<RuleLine<'a>>,
+    subrules: BTreeMap<&'a str, u32>,
+    defects: Vec<&'static str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
+    microseconds: u64,
+}
+
+#[derive(Serialize)]
+struct RuleLine<'a> {
+    name: &'a str,
+    score: f64,
+}
+
+#[derive(Serialize)]
+struct ErrorLine<'a> {
+    path: &'a str,
+    error: &'a str,
+}
+
+/// What one message came to, ready to be written.
+struct Done {
+    line: String,
+    failed: bool,
+}
+
+pub fn run(args: Args) -> ExitCode {
+    let engine = match args.rules.engine() {
+        Ok(engine) => engine,
+        Err(error) => {
+            eprintln!("hamgate: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let inputs = inputs::list(&args.paths);
+    // Made before threads start, so that it counts for no message.
+    engine.program.plan(engine.score_set());
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = args.threads.map_or(cores, NonZero::get).min(inputs.len()).max(1);
+    match judge_all(&engine, &inputs, &args, threads) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hamgate: standard output: {error}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Judges side by side and writes in the order given, each line as soon as it and all before it are done.
+fn judge_all(engine: &Engine, inputs: &[Input], args: &Args, threads: usize) -> io::Result<bool> {
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = mpsc::channel::<(usize, Done)>();
+    let bar = progress(inputs.len());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let sender = sender.clone();
+            let next = &next;
+            let work = move || {
+                while let Some((number, input)) = take(inputs, next) {
+                    if sender.send((number, judge(engine, input, args))).is_err() {
+                        break;
+                    }
+                }
+            };
+            std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work)?;
+        }
+        drop(sender);
+        let written = write_in_order(&receiver, &bar);
+        if written.is_err() {
+            // Nobody reads: the rest is not worth judging.
+            next.store(inputs.len(), Ordering::Relaxed);
+        }
+        written
+    })
+}
+
+const STACK: usize = 8 << 20;
+
+fn take<'i>(inputs: &'i [Input], next: &AtomicUsize) -> Option<(usize, &'i Input)> {
+    let number = next.fetch_add(1, Ordering::Relaxed);
+    inputs.get(number).map(|input| (number, input))
+}
+
+fn write_in_order(receiver: &mpsc::Receiver<(usize, Done)>, bar: &ProgressBar) -> io::Result<bool> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut waiting: BTreeMap<usize, Done> = BTreeMap::new();
+    let (mut due, mut all_well) = (0, true);
+    while let Ok((number, done)) = receiver.recv() {
+        waiting.insert(number, done);
+        let before = due;
+        while let Some(done) = waiting.remove(&due) {
+            all_well &= !done.failed;
+            out.write_all(done.line.as_bytes())?;
+            due += 1;
+        }
+        if due > before {
+            out.flush()?;
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(all_well)
+}
+
+fn progress(count: usize) -> ProgressBar {
+    if count < 20 || !io::stderr().is_terminal() || io::stdout().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(count as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} messages, {per_sec}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// A message that cannot be read, or on which the code fails, costs its own line alone.
+fn judge(engine: &Engine, input: &Input, args: &Args) -> Done {
+    let judged = input.read().and_then(|raw| {
+        let began = thread_cpu();
+        let judging = AssertUnwindSafe(|| engine.judge(raw, args.envelope.arrival(), Wish::default()));
+        let judged = catch_unwind(judging).map_err(|_| "the judging of this message failed; please report it".to_owned())?;
+        Ok((judged, thread_cpu().saturating_sub(began)))
+    });
+    match judged {
+        Ok((judged, microseconds)) if args.json => Done { line: json(&input.path, &judged, microseconds), failed: false },
+        Ok((judged, _)) => Done { line: readable(&input.path, &judged.findings), failed: false },
+        Err(error) if args.json => {
+            let line = serde_json::to_string(&ErrorLine { path: &input.path, error: &error }).unwrap_or_default();
+            Done { line: line + "\n", failed: true }
+        }
+        Err(error) => {
+            eprintln!("hamgate: {}: {error}", input.path);
+            Done { line: String::new(), failed: true }
+        }
+    }
+}
+
+/// Microseconds of CPU that this thread has used.
+fn thread_cpu() -> u64 {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map_or(0, |time| time.tv_sec().unsigned_abs() * 1_000_000 + time.tv_nsec().unsigned_abs() / 1_000)
+}
+
+fn json(path: &str, judged: &Judged, microseconds: u64) -> String {
+    let findings = &judged.findings;
+    let rules = findings.hits.iter().flat_map(|hit| (0..hit.count).map(move |_| RuleLine { name: &hit.rule, score: hit.score })).collect();
+    let mut defects: Vec<&'static str> = judged.mail.defects().iter().map(|defect| defect.word()).collect();
+    defects.sort_unstable();
+    defects.dedup();
+    let line = Line {
+        path,
+        score: findings.score,
+        required: findings.required,
+        verdict: verdict(findings),
+        rules,
+        subrules: findings.subrules.iter().map(|(name, count)| (&**name, *count)).collect(),
+        defects,
+        partial: findings.partial,
+        microseconds,
+    };
+    serde_json::to_string(&line).unwrap_or_default() + "\n"
+}
+
+fn verdict(findings: &Findings) -> &'static str {
+    if findings.is_spam() { "spam" } else { "ham" }
+}
+
+/// `spam 12.3/5.0 a.eml RULE=1.2 OTHER=3`
+fn readable(path: &str, findings: &Findings) -> String {
+    use std::fmt::Write;
+    let mut line = format!("{:4} {:5.1}/{:.1} {path}", verdict(findings), findings.score, findings.required);
+    for hit in &findings.hits {
+        let _ = write!(line, " {}={}", hit.rule, hit.score * f64::from(hit.count));
+    }
+    line.push_str(if findings.partial { " (partial)\n" } else { "\n" });
+    line
+}

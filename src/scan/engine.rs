@@ -1,0 +1,110 @@
+//! The immutable side of judging: rules and what they may ask. Swapped whole on reload.
+
+use super::gather::{Asked, Gather};
+use super::handover;
+use crate::base::Clock;
+use crate::facts::Facts;
+use crate::mail::{Arrival, Mail, Reading};
+use crate::outcome::Findings;
+use crate::rules::engine::{Circumstances, Program, ScoreSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longest time that the rules may take over one message, waiting not counted
+/// (SpamAssassin's `time_limit` is 300 seconds in all).
+const WORK: Duration = Duration::from_secs(60);
+/// Longest time to wait for answers, where the door sets no deadline.
+const WAIT: Duration = Duration::from_secs(20);
+
+pub struct Engine {
+    pub program: Program,
+    /// `None`: no question is asked (`--local`, and no classifier).
+    pub gather: Option<Arc<dyn Gather>>,
+    /// Network questions are allowed.
+    pub network: bool,
+    /// The classifier is there and has learned enough.
+    pub bayes: bool,
+    pub clock: Clock,
+}
+
+/// What one caller wants of one message.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wish {
+    /// Keep the places of sub-rules too.
+    pub explain: bool,
+    /// When the verdict must be there.
+    pub deadline: Option<Instant>,
+}
+
+/// What was found, and what it was found of.
+pub struct Judged {
+    pub mail: Arc<Mail>,
+    pub arrival: Arc<Arrival>,
+    pub findings: Findings,
+    pub facts: Facts,
+    /// Time spent on waiting for answers.
+    pub waited: Duration,
+}
+
+impl Engine {
+    /// Rules alone: no network, no classifier.
+    pub fn local(program: Program) -> Engine {
+        Engine { program, gather: None, network: false, bayes: false, clock: Clock::System }
+    }
+
+    pub fn score_set(&self) -> ScoreSet {
+        let asks = self.gather.is_some();
+        ScoreSet { network: asks && self.network, bayes: asks && self.bayes }
+    }
+
+    /// The message as rules see it. Of a live arrival, the Received field that our mail server will write comes first.
+    pub fn parse(&self, raw: Vec<u8>, arrival: &Arrival) -> Mail {
+        match arrival {
+            Arrival::FromFields => Mail::parse(raw),
+            Arrival::Live(live) => {
+                let crlf = raw.iter().position(|octet| *octet == b'\n').is_some_and(|at| at > 0 && raw.get(at - 1) == Some(&b'\r'));
+                let received = handover::received(&live.0, &live.1, self.clock.unix(), crlf);
+                Mail::arriving(&raw, received.as_bytes())
+            }
+        }
+    }
+
+    /// Judges one message. It may take as long as `wish` allows, and blocks; doors call it on their bounded pool.
+    pub fn judge(&self, raw: Vec<u8>, arrival: Arrival, wish: Wish) -> Judged {
+        let mail = Arc::new(self.parse(raw, &arrival));
+        let arrival = Arc::new(arrival);
+        let (findings, facts, waited) = self.evaluate(&mail, &arrival, wish);
+        Judged { mail, arrival, findings, facts, waited }
+    }
+
+    fn evaluate(&self, mail: &Arc<Mail>, arrival: &Arc<Arrival>, wish: Wish) -> (Findings, Facts, Duration) {
+        let began = Instant::now();
+        let waited = std::cell::Cell::new(Duration::ZERO);
+        let deadline = wish.deadline.unwrap_or(began + WORK + WAIT);
+        let expired = || {
+            let now = Instant::now();
+            now >= deadline || now.duration_since(began).saturating_sub(waited.get()) > WORK
+        };
+        let reading = Reading::new(mail, arrival, &self.program.set.options.view);
+        let circumstances = Circumstances { set: self.score_set(), now: self.clock.unix(), explain: wish.explain, watch: &expired };
+        let mut run = self.program.begin(&reading, circumstances);
+        while let Some(questions) = run.questions() {
+            let Some(gather) = &self.gather else { break };
+            let until = deadline.min(Instant::now() + WAIT);
+            let asked = Asked { questions: &questions, mail, arrival, reading: &reading, facts: run.facts(), deadline: until };
+            let outstanding = gather.ask(&asked);
+            run.work();
+            let pause = Instant::now();
+            let told = outstanding.wait();
+            waited.set(waited.get() + pause.elapsed());
+            let before = run.known();
+            run.tell(told);
+            if run.known() == before {
+                // Nobody answered anything, not even that there is no answer: asking again would not end.
+                break;
+            }
+        }
+        let facts = run.facts().clone();
+        (run.finish(), facts, waited.get())
+    }
+}
