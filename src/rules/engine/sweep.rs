@@ -100,31 +100,15 @@ pub struct Tried {
 /// Counts matches of a pattern in a text, as Perl's `while (/…/g)` does, up to `most`.
 pub fn count(pattern: &Pattern, text: &[u8], most: u32) -> Tried {
     let mut tried = Tried::default();
-    if most == 1 {
-        match pattern.find(text, 0) {
-            Found::Hit(range) => (tried.hits, tried.first) = (1, range),
-            Found::Miss => {}
-            Found::OverBudget => tried.over_budget = true,
-        }
-        return tried;
+    match pattern.find(text, 0) {
+        Found::Hit(range) => (tried.hits, tried.first) = (1, range),
+        Found::Miss => {}
+        Found::OverBudget => tried.over_budget = true,
     }
-    for found in pattern.find_iter(text) {
-        match found {
-            Found::Hit(range) => {
-                if tried.hits == 0 {
-                    tried.first = range;
-                }
-                tried.hits += 1;
-                if tried.hits >= most {
-                    break;
-                }
-            }
-            Found::Miss => break,
-            Found::OverBudget => {
-                tried.over_budget = true;
-                break;
-            }
-        }
+    if tried.hits > 0 && most > 1 {
+        let count = pattern.count(text, most);
+        tried.hits = count.hits.max(1);
+        tried.over_budget = count.over_budget;
     }
     tried
 }

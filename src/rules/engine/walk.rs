@@ -8,6 +8,7 @@ use crate::mail::Link;
 use crate::outcome::View;
 use crate::pattern::Found;
 use crate::rules::model::{Test, UriDetailTerm, UriKey};
+use std::sync::Arc;
 
 /// Texts walked between two looks at the time allowed.
 const TEXTS_A_LOOK: usize = 16;
@@ -55,18 +56,20 @@ fn try_row(run: &mut Run<'_, '_>, row: &Row, text: &Text<'_>) -> u32 {
 /// Collects named groups of all matches into tags (Plugin/Check.pm, capture_plugin_code). Values of one rule come
 /// together over the texts it hit.
 fn capture(run: &mut Run<'_, '_>, row: &Row, text: &[u8]) {
-    let names = row.pattern.group_names();
-    let mut found: Vec<(usize, Vec<u8>)> = Vec::new();
-    for groups in row.pattern.captures_iter(text).take(row.most as usize) {
-        for (number, span) in groups.into_iter().enumerate() {
+    let mut from = 0;
+    for _ in 0..row.most {
+        let Some(groups) = row.pattern.captures_at(text, from) else { break };
+        for (name, number) in row.pattern.named_groups() {
+            let span = groups.get(number).cloned().flatten();
             if let Some(value) = span.and_then(|span| text.get(span)).filter(|value| !value.is_empty()) {
-                found.push((number, value.to_vec()));
+                run.captured.push((row.rule, Arc::from(name), value.to_vec()));
             }
         }
-    }
-    for (number, value) in found {
-        if let Some(Some(name)) = names.get(number) {
-            run.captured.push((row.rule, std::sync::Arc::clone(name), value));
+        // An empty match captures nothing that counts: the next search may begin one octet on.
+        let Some(Some(whole)) = groups.into_iter().next() else { break };
+        from = if whole.is_empty() { whole.end + 1 } else { whole.end };
+        if from > text.len() {
+            break;
         }
     }
 }
