@@ -96,7 +96,14 @@ fn show(text: &mut String, hit: &Hit, engine: &Engine, scored: bool, indent: usi
 }
 
 /// The sub-rules that a meta took, and what those took.
-fn took<'h>(text: &mut String, hit: &Hit, support: &BTreeMap<&'h str, &'h Hit>, engine: &Engine, indent: usize, told: &mut BTreeSet<&'h str>) {
+fn took<'h>(
+    text: &mut String,
+    hit: &Hit,
+    support: &BTreeMap<&'h str, &'h Hit>,
+    engine: &Engine,
+    indent: usize,
+    told: &mut BTreeSet<&'h str>,
+) {
     const DEEPEST: usize = 16;
     for evidence in hit.evidence.iter().filter(|evidence| evidence.view == View::Meta) {
         let name = String::from_utf8_lossy(&evidence.text);

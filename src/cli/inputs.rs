@@ -17,7 +17,11 @@ pub enum Source {
     File(PathBuf),
     Standard,
     /// Octets of an mbox.
-    Part { file: PathBuf, start: u64, length: u64 },
+    Part {
+        file: PathBuf,
+        start: u64,
+        length: u64,
+    },
     /// It cannot be read, and why.
     Broken(String),
 }
@@ -140,7 +144,8 @@ fn is_separator(line: &[u8]) -> bool {
     let Some(rest) = line.strip_prefix(b"From ") else { return false };
     let text = String::from_utf8_lossy(rest);
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let time = |word: &&str| word.len() >= 5 && word.as_bytes().get(2) == Some(&b':') && word.bytes().all(|c| c.is_ascii_digit() || c == b':');
+    let time =
+        |word: &&str| word.len() >= 5 && word.as_bytes().get(2) == Some(&b':') && word.bytes().all(|c| c.is_ascii_digit() || c == b':');
     let year = |word: &&str| word.len() == 4 && word.bytes().all(|c| c.is_ascii_digit());
     words.iter().any(|word| time(word)) && words.iter().any(|word| year(word))
 }
@@ -172,7 +177,8 @@ mod tests {
         }
         fs::write(root.join("box"), MBOX).unwrap();
         let shown = root.to_string_lossy().into_owned();
-        let paths: Vec<String> = list(&[root.clone(), PathBuf::from("-")]).into_iter().map(|input| input.path.replace(&shown, "R")).collect();
+        let paths: Vec<String> =
+            list(&[root.clone(), PathBuf::from("-")]).into_iter().map(|input| input.path.replace(&shown, "R")).collect();
         assert_eq!(paths, ["R/box#1", "R/box#2", "R/cur/1", "R/cur/2", "R/new/3", "R/z/5.eml", "-"]);
         let missing = list(&[root.join("none")]);
         assert!(matches!(missing[0].source, Source::Broken(_)));

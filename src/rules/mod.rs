@@ -6,6 +6,7 @@ pub mod captures;
 pub mod conditionals;
 mod definitions;
 mod draft;
+pub mod engine;
 pub mod eval;
 pub mod files;
 mod lexer;

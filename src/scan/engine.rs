@@ -1,10 +1,9 @@
 //! The immutable side of judging: rules and what they may ask. Swapped whole on reload.
 
 use super::gather::{Asked, Gather};
-use super::handover;
 use crate::base::Clock;
 use crate::facts::Facts;
-use crate::mail::{Arrival, Mail, Reading};
+use crate::mail::{Arrival, Mail, Reading, received_build};
 use crate::outcome::Findings;
 use crate::rules::engine::{Circumstances, Program, ScoreSet};
 use std::sync::Arc;
@@ -62,9 +61,14 @@ impl Engine {
         match arrival {
             Arrival::FromFields => Mail::parse(raw),
             Arrival::Live(live) => {
-                let crlf = raw.iter().position(|octet| *octet == b'\n').is_some_and(|at| at > 0 && raw.get(at - 1) == Some(&b'\r'));
-                let received = handover::received(&live.0, &live.1, self.clock.unix(), crlf);
-                Mail::arriving(&raw, received.as_bytes())
+                let style = received_build::Style::default();
+                let mut received = received_build::field(&live.0, &live.1, style, self.clock.now());
+                let end = raw.iter().position(|octet| *octet == b'\n');
+                let crlf = end.is_some_and(|at| at > 0 && raw.get(at - 1) == Some(&b'\r'));
+                if !crlf {
+                    received.retain(|octet| *octet != b'\r');
+                }
+                Mail::arriving(&raw, &received)
             }
         }
     }

@@ -2,7 +2,6 @@
 
 pub mod engine;
 pub mod gather;
-pub mod handover;
 
 pub use engine::{Engine, Judged, Wish};
 pub use gather::{Asked, Gather, Outstanding};

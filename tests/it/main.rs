@@ -10,6 +10,7 @@ mod hostile;
 mod language;
 mod mailserver;
 mod milter;
+mod parity;
 mod postfix;
 mod site;
 mod spf;

@@ -82,9 +82,12 @@ impl Table {
 
     fn print(&self, title: &str) {
         println!("{title}: {} messages", self.messages);
-        for (what, count) in
-            [("identical rules", self.rules), ("identical sub-rules", self.subrules), ("same score", self.scores), ("same verdict", self.verdicts)]
-        {
+        for (what, count) in [
+            ("identical rules", self.rules),
+            ("identical sub-rules", self.subrules),
+            ("same score", self.scores),
+            ("same verdict", self.verdicts),
+        ] {
             println!("{what:22}{count:6} {:7.2} %", self.share(count) * 100.0);
         }
         println!("rule                                      missing  extra  example");

@@ -71,10 +71,6 @@ impl<'r> Board<'r> {
         self.counts.get(rule as usize).copied().unwrap_or(0)
     }
 
-    pub fn value(&self, rule: u32) -> f64 {
-        self.values.get(rule as usize).copied().unwrap_or(0.0)
-    }
-
     pub fn rule(&self, rule: u32) -> Option<&'r Rule> {
         self.rules.get(rule as usize)
     }

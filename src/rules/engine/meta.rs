@@ -161,8 +161,20 @@ fn truth(yes: bool) -> f64 {
 fn apply(operator: Operator, left: f64, right: f64) -> f64 {
     match operator {
         // Both sides were computed: the lazy forms have steps of their own.
-        Operator::Or => if left == 0.0 { right } else { left },
-        Operator::And => if left == 0.0 { left } else { right },
+        Operator::Or => {
+            if left == 0.0 {
+                right
+            } else {
+                left
+            }
+        }
+        Operator::And => {
+            if left == 0.0 {
+                left
+            } else {
+                right
+            }
+        }
         // perlop: `^` on numbers works on integers.
         Operator::Xor => ((left as i64) ^ (right as i64)) as f64,
         Operator::Equal => truth(left == right),

@@ -8,6 +8,7 @@ use super::walk;
 use crate::facts::{Facts, Question, Told};
 use crate::mail::Reading;
 use crate::outcome::{Findings, View};
+use crate::pattern::Candidates;
 use crate::rules::eval::{self, Answered, Memo, Needs};
 use crate::rules::model::{EvalKind, Rule, Test};
 use crate::rules::options::Options;
@@ -57,7 +58,7 @@ pub struct Run<'r, 'm> {
     /// Values of named groups by rule, until the class has run.
     pub(super) captured: Vec<(u32, Arc<str>, Vec<u8>)>,
     /// Reused for candidates of one text.
-    pub(super) scratch: Vec<u32>,
+    pub(super) scratch: Candidates,
 }
 
 #[derive(Clone, Copy)]
@@ -91,7 +92,7 @@ impl<'r, 'm> Run<'r, 'm> {
             asked_early: false,
             expired: false,
             captured: Vec::new(),
-            scratch: Vec::new(),
+            scratch: Candidates::default(),
         }
     }
 
@@ -143,7 +144,8 @@ impl<'r, 'm> Run<'r, 'm> {
     /// How many answers are known.
     pub fn known(&self) -> usize {
         let facts = &self.facts;
-        facts.dns.len() + [facts.authentication.is_some(), facts.bayes.is_some(), facts.virus.is_some()].iter().filter(|known| **known).count()
+        facts.dns.len()
+            + [facts.authentication.is_some(), facts.bayes.is_some(), facts.virus.is_some()].iter().filter(|known| **known).count()
     }
 
     pub fn facts(&self) -> &Facts {
@@ -230,7 +232,7 @@ impl<'r, 'm> Run<'r, 'm> {
         let Some(rule) = self.board.rule(at) else { return Ok(()) };
         let Test::Eval { arguments, .. } = &rule.test else { return Ok(()) };
         let pending = Pending::Eval(at, kind, function);
-        let context = self.context(&rule.name, kind);
+        let context = self.context(rule, kind);
         if let Needs::Asks(ask) = function.needs
             && ask(&context, arguments).iter().any(|question| !self.facts.knows(question))
         {
@@ -260,7 +262,7 @@ impl<'r, 'm> Run<'r, 'm> {
         let Some(rule) = self.board.rule(at) else { return Ok(()) };
         let Test::Dns { directive, .. } = &rule.test else { return Ok(()) };
         let Some(row) = dns::find(directive) else { return Ok(()) };
-        match (row.evaluate)(rule, &self.context(&rule.name, EvalKind::Rbl)) {
+        match (row.evaluate)(rule, &self.context(rule, EvalKind::Rbl)) {
             Said::Ask(questions) if questions.iter().all(|question| self.facts.knows(question)) => {}
             Said::Ask(questions) => return Err(questions),
             Said::Hit(words) => {
@@ -272,14 +274,15 @@ impl<'r, 'm> Run<'r, 'm> {
         Ok(())
     }
 
-    pub(super) fn context<'c>(&'c self, rule: &'c str, kind: EvalKind) -> eval::Context<'c, 'm> {
+    pub(super) fn context<'c>(&'c self, rule: &'c Rule, kind: EvalKind) -> eval::Context<'c, 'm> {
         eval::Context {
             reading: self.reading,
             options: self.options,
             facts: &self.facts,
             memo: &self.memo,
-            rule,
+            rule: &rule.name,
             kind,
+            flags: &rule.flags,
             network: self.circumstances.set.network,
             bayes: self.circumstances.set.bayes,
             now: self.circumstances.now,
@@ -315,14 +318,14 @@ impl<'r, 'm> Run<'r, 'm> {
         let Needs::Asks(ask) = function.needs else { return };
         let Some(rule) = self.board.rule(at) else { return };
         let Test::Eval { arguments, .. } = &rule.test else { return };
-        self.add_open(ask(&self.context(&rule.name, kind), arguments), open);
+        self.add_open(ask(&self.context(rule, kind), arguments), open);
     }
 
     fn dns_questions(&self, at: u32, open: &mut Vec<Question>) {
         let Some(rule) = self.board.rule(at) else { return };
         let Test::Dns { directive, .. } = &rule.test else { return };
         let Some(row) = dns::find(directive) else { return };
-        if let Said::Ask(questions) = (row.evaluate)(rule, &self.context(&rule.name, EvalKind::Rbl)) {
+        if let Said::Ask(questions) = (row.evaluate)(rule, &self.context(rule, EvalKind::Rbl)) {
             self.add_open(questions, open);
         }
     }

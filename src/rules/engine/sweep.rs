@@ -1,7 +1,7 @@
 //! Patterns over texts: rules of one view grouped, gated by the pattern set, verified, counted.
 
 use crate::mail::HeaderQuery;
-use crate::pattern::{Found, Pattern, PatternSet};
+use crate::pattern::{Candidates, Found, Pattern, PatternSet};
 use crate::rules::model::Rule;
 use std::ops::Range;
 use std::sync::Arc;
@@ -79,12 +79,17 @@ impl Sweep {
         self.rows.is_empty()
     }
 
-    /// Rows whose pattern may match the text, by index, in ascending order; every row that matches is among them.
-    pub fn candidates(&self, text: &[u8], found: &mut Vec<u32>) {
-        found.clear();
-        if !self.rows.is_empty() {
-            self.set.candidates(text, found);
+    /// Finds the rows whose pattern may match the text; every row that matches is among them.
+    pub fn scan(&self, text: &[u8], found: &mut Candidates) {
+        self.set.scan(text, found);
+    }
+
+    /// As `count`, of a row of this sweep in the text last scanned.
+    pub fn count(&self, text: &[u8], found: &Candidates, at: u32, most: u32) -> Tried {
+        if most == 1 {
+            return Tried::of(std::iter::once(self.set.find(text, found, at)), most);
         }
+        Tried::of(self.set.find_iter(text, found, at), most)
     }
 }
 
@@ -97,20 +102,34 @@ pub struct Tried {
     pub over_budget: bool,
 }
 
+impl Tried {
+    fn of(matches: impl Iterator<Item = Found>, most: u32) -> Tried {
+        let mut tried = Tried::default();
+        for found in matches {
+            match found {
+                Found::Hit(range) => {
+                    if tried.hits == 0 {
+                        tried.first = range;
+                    }
+                    tried.hits += 1;
+                    if tried.hits >= most {
+                        break;
+                    }
+                }
+                Found::Miss => break,
+                Found::OverBudget => {
+                    tried.over_budget = true;
+                    break;
+                }
+            }
+        }
+        tried
+    }
+}
+
 /// Counts matches of a pattern in a text, as Perl's `while (/…/g)` does, up to `most`.
 pub fn count(pattern: &Pattern, text: &[u8], most: u32) -> Tried {
-    let mut tried = Tried::default();
-    match pattern.find(text, 0) {
-        Found::Hit(range) => (tried.hits, tried.first) = (1, range),
-        Found::Miss => {}
-        Found::OverBudget => tried.over_budget = true,
-    }
-    if tried.hits > 0 && most > 1 {
-        let count = pattern.count(text, most);
-        tried.hits = count.hits.max(1);
-        tried.over_budget = count.over_budget;
-    }
-    tried
+    Tried::of(pattern.find_iter(text), most)
 }
 
 /// A hit known before any message: what a rule says of an absent header.

@@ -125,9 +125,9 @@ fn occurs(value: &[u8], text: &[u8]) -> bool {
     let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b) || (a >= 0x80 && b >= 0x80);
     let Some(first) = value.first() else { return false };
     text.len() >= value.len()
-        && text.windows(value.len()).any(|window| {
-            window.first().is_some_and(|octet| same(*octet, *first)) && window.iter().zip(value).all(|(a, b)| same(*a, *b))
-        })
+        && text
+            .windows(value.len())
+            .any(|window| window.first().is_some_and(|octet| same(*octet, *first)) && window.iter().zip(value).all(|(a, b)| same(*a, *b)))
 }
 
 /// `%{NAME}` or `%{NAME(argument)}`, unless a backslash stands before it. A delimiter that the values would break

@@ -2,12 +2,13 @@
 
 use super::plan::Stage;
 use super::run::Run;
-use super::sweep::{self, AbsentHit, HeaderGroup, MimeGroup, Row, Sweep};
+use super::sweep::{self, AbsentHit, HeaderGroup, MimeGroup, Row, Sweep, Tried};
 use super::template::TemplateRow;
 use crate::mail::Link;
 use crate::outcome::View;
 use crate::pattern::Found;
 use crate::rules::model::{Test, UriDetailTerm, UriKey};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Texts walked between two looks at the time allowed.
@@ -36,10 +37,13 @@ impl Text<'_> {
     }
 }
 
-/// Tries one row on one text; the number of hits.
-fn try_row(run: &mut Run<'_, '_>, row: &Row, text: &Text<'_>) -> u32 {
-    let most = row.most.saturating_sub(if row.most == 1 { 0 } else { run.board.count(row.rule) });
-    let tried = sweep::count(&row.pattern, text.octets, most);
+/// Hits that a row may still have.
+fn left(run: &Run<'_, '_>, row: &Row) -> u32 {
+    if row.most == 1 { 1 } else { row.most.saturating_sub(run.board.count(row.rule)) }
+}
+
+/// Records what a search said of a row; the number of hits.
+fn record(run: &mut Run<'_, '_>, row: &Row, text: &Text<'_>, tried: &Tried) -> u32 {
     if tried.over_budget {
         run.board.ran_out(row.rule);
     }
@@ -56,20 +60,12 @@ fn try_row(run: &mut Run<'_, '_>, row: &Row, text: &Text<'_>) -> u32 {
 /// Collects named groups of all matches into tags (Plugin/Check.pm, capture_plugin_code). Values of one rule come
 /// together over the texts it hit.
 fn capture(run: &mut Run<'_, '_>, row: &Row, text: &[u8]) {
-    let mut from = 0;
-    for _ in 0..row.most {
-        let Some(groups) = row.pattern.captures_at(text, from) else { break };
+    for groups in row.pattern.captures_iter(text).take(row.most as usize) {
         for (name, number) in row.pattern.named_groups() {
             let span = groups.get(number).cloned().flatten();
             if let Some(value) = span.and_then(|span| text.get(span)).filter(|value| !value.is_empty()) {
                 run.captured.push((row.rule, Arc::from(name), value.to_vec()));
             }
-        }
-        // An empty match captures nothing that counts: the next search may begin one octet on.
-        let Some(Some(whole)) = groups.into_iter().next() else { break };
-        from = if whole.is_empty() { whole.end + 1 } else { whole.end };
-        if from > text.len() {
-            break;
         }
     }
 }
@@ -115,12 +111,13 @@ fn elements<'t>(run: &mut Run<'_, '_>, sweep: &Sweep, view: View, texts: impl It
         if number % TEXTS_A_LOOK == TEXTS_A_LOOK - 1 && run.is_expired() {
             break;
         }
-        sweep.candidates(octets, &mut candidates);
+        sweep.scan(octets, &mut candidates);
         let text = Text { view, place: Place::Number(number), octets };
-        for candidate in &candidates {
-            let Some(row) = sweep.rows.get(*candidate as usize) else { continue };
+        for candidate in candidates.patterns() {
+            let Some(row) = sweep.rows.get(candidate as usize) else { continue };
             if !(is_done(run, row) || row.no_subject && number == 0 && view == View::Body) {
-                try_row(run, row, &text);
+                let tried = sweep.count(octets, &candidates, candidate, left(run, row));
+                record(run, row, &text, &tried);
             }
         }
     }
@@ -147,17 +144,18 @@ fn header_present(run: &mut Run<'_, '_>, group: &HeaderGroup, value: &[u8]) {
         run.board.keep(*rule, View::Header, || text.place(), value, &(0..value.len()));
     }
     let mut candidates = std::mem::take(&mut run.scratch);
-    group.sweep.candidates(value, &mut candidates);
-    for candidate in &candidates {
-        let Some(row) = group.sweep.rows.get(*candidate as usize) else { continue };
+    group.sweep.scan(value, &mut candidates);
+    for candidate in candidates.patterns() {
+        let Some(row) = group.sweep.rows.get(candidate as usize) else { continue };
         if !row.negated {
-            try_row(run, row, &text);
+            let tried = group.sweep.count(value, &candidates, candidate, left(run, row));
+            record(run, row, &text, &tried);
         }
     }
     for at in &group.negated {
         let Some(row) = group.sweep.rows.get(*at as usize) else { continue };
-        let matches = candidates.binary_search(at).is_ok() && try_row(run, row, &text) > 0;
-        if !matches {
+        let tried = group.sweep.count(value, &candidates, *at, 1);
+        if record(run, row, &text, &tried) == 0 {
             run.board.hit(row.rule, 1, 1.0);
             run.board.keep(row.rule, View::Header, || text.place(), value, &(0..0));
         }
@@ -192,23 +190,12 @@ pub fn mime_headers(run: &mut Run<'_, '_>, stage: &Stage) {
 /// Each rule ends at the first part in which it hits.
 fn mime_group(run: &mut Run<'_, '_>, group: &MimeGroup) {
     let reading = run.reading;
-    let parts = reading.mail.parts().len();
     let mut joined: Vec<Vec<u8>> = vec![Vec::new(); group.concat.len()];
-    let mut candidates = std::mem::take(&mut run.scratch);
-    for part in 0..parts {
+    for part in 0..reading.mail.parts().len() {
         let value = reading.part_header(part, &group.query);
-        candidates.clear();
         match &value {
-            Some(octets) => group.sweep.candidates(octets, &mut candidates),
-            None => candidates.extend(group.absent.iter().map(|hit| hit.row)),
-        }
-        for candidate in &candidates {
-            let Some(row) = group.sweep.rows.get(*candidate as usize) else { continue };
-            if row.negated || row.concat || run.board.count(row.rule) > 0 || !in_range(row, part) {
-                continue;
-            }
-            let octets = value.as_deref().or(row.unset.as_deref()).unwrap_or(b"");
-            try_row(run, row, &Text { view: View::MimeHeader, place: Place::NameOfPart(&group.name, part), octets });
+            Some(octets) => mime_present(run, group, part, octets),
+            None => mime_absent(run, group, part),
         }
         for (at, all) in group.concat.iter().zip(&mut joined) {
             let Some(row) = group.sweep.rows.get(*at as usize) else { continue };
@@ -219,12 +206,43 @@ fn mime_group(run: &mut Run<'_, '_>, group: &MimeGroup) {
                 }
             }
         }
+        if run.is_expired() {
+            return;
+        }
     }
     for (at, all) in group.concat.iter().zip(&joined) {
         let Some(row) = group.sweep.rows.get(*at as usize) else { continue };
-        try_row(run, row, &Text { view: View::MimeHeader, place: Place::Name(&group.name), octets: all });
+        let tried = sweep::count(&row.pattern, all, row.most);
+        record(run, row, &Text { view: View::MimeHeader, place: Place::Name(&group.name), octets: all }, &tried);
+    }
+}
+
+fn tries_part(run: &Run<'_, '_>, row: &Row, part: usize) -> bool {
+    !row.negated && !row.concat && run.board.count(row.rule) == 0 && in_range(row, part)
+}
+
+fn mime_present(run: &mut Run<'_, '_>, group: &MimeGroup, part: usize, octets: &[u8]) {
+    let mut candidates = std::mem::take(&mut run.scratch);
+    group.sweep.scan(octets, &mut candidates);
+    for candidate in candidates.patterns() {
+        let Some(row) = group.sweep.rows.get(candidate as usize) else { continue };
+        if tries_part(run, row, part) {
+            let tried = group.sweep.count(octets, &candidates, candidate, row.most);
+            record(run, row, &Text { view: View::MimeHeader, place: Place::NameOfPart(&group.name, part), octets }, &tried);
+        }
     }
     run.scratch = candidates;
+}
+
+fn mime_absent(run: &mut Run<'_, '_>, group: &MimeGroup, part: usize) {
+    for hit in &group.absent {
+        let Some(row) = group.sweep.rows.get(hit.row as usize) else { continue };
+        if tries_part(run, row, part) {
+            let octets = row.unset.as_deref().unwrap_or(b"");
+            let tried = sweep::count(&row.pattern, octets, row.most);
+            record(run, row, &Text { view: View::MimeHeader, place: Place::NameOfPart(&group.name, part), octets }, &tried);
+        }
+    }
 }
 
 /// Parts are counted from 1.
@@ -274,13 +292,13 @@ fn run_template(run: &mut Run<'_, '_>, template: &TemplateRow) {
         return;
     }
     let (header, negated, unset) = match &rule.test {
-        Test::Header { query, negated, unset, .. } => (reading.header(query), *negated, unset.clone()),
+        Test::Header { query, negated, unset, .. } => (reading.header(query), *negated, unset.clone().map(Cow::Owned)),
         _ => (None, false, None),
     };
     let header = header.or(unset).unwrap_or_default();
     let whole = [header];
     let texts: Vec<&[u8]> = match template.view {
-        View::Header => whole.iter().map(Vec::as_slice).collect(),
+        View::Header => whole.iter().map(|value| &**value).collect(),
         View::Body => reading.body().iter().map(Vec::as_slice).collect(),
         View::RawBody => reading.rawbody().iter().map(Vec::as_slice).collect(),
         View::Uri => reading.uris().iter().map(Vec::as_slice).collect(),
@@ -292,7 +310,8 @@ fn run_template(run: &mut Run<'_, '_>, template: &TemplateRow) {
         let row = Row::new(template.rule, rule, &pattern, negated, None);
         for (number, octets) in texts.iter().enumerate() {
             if !(is_done(run, &row) || row.no_subject && number == 0 && template.view == View::Body) {
-                try_row(run, &row, &Text { view: template.view, place: Place::Number(number), octets });
+                let tried = sweep::count(&pattern, octets, left(run, &row));
+                record(run, &row, &Text { view: template.view, place: Place::Number(number), octets }, &tried);
             }
         }
         if negated && run.board.count(template.rule) == 0 && sweep::count(&pattern, texts.first().unwrap_or(&&b""[..]), 1).hits == 0 {
