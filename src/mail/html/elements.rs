@@ -65,7 +65,7 @@ const fn unlisted(name: &'static str, space: Space, links: Links) -> Element {
 }
 
 /// In order of their names.
-pub static ELEMENTS: &[Element] = &[
+pub const ELEMENTS: &[Element] = &[
     row("a", Space::None, Styling::Css, Links::Href),
     plain("abbr"),
     plain("acronym"),
@@ -167,9 +167,43 @@ pub static ELEMENTS: &[Element] = &[
     unlisted("xmp", Space::Paragraph, Links::None),
 ];
 
-/// The row of a lower-case name.
+/// Octets of the longest name that is looked for.
+const LONGEST: usize = 16;
+
+/// A name in lower case as a number; numbers are in the order of their names.
+const fn key(name: &[u8]) -> u128 {
+    let mut key = 0;
+    let mut at = 0;
+    while at < LONGEST {
+        let octet = if at < name.len() { name[at].to_ascii_lowercase() } else { 0 };
+        key = key << 8 | octet as u128;
+        at += 1;
+    }
+    key
+}
+
+const COUNT: usize = ELEMENTS.len();
+
+static KEYS: [u128; COUNT] = {
+    let mut keys = [0; COUNT];
+    let mut at = 0;
+    while at < COUNT {
+        keys[at] = key(ELEMENTS[at].name.as_bytes());
+        at += 1;
+    }
+    keys
+};
+
+/// The row of a name of any case.
 pub fn find(name: &str) -> Option<(usize, &'static Element)> {
-    let at = ELEMENTS.binary_search_by(|element| element.name.cmp(name)).ok()?;
+    if name.len() > LONGEST || name.as_bytes().contains(&0) {
+        return None;
+    }
+    let mut padded = [0; LONGEST];
+    for (to, octet) in padded.iter_mut().zip(name.bytes()) {
+        *to = octet.to_ascii_lowercase();
+    }
+    let at = KEYS.binary_search(&u128::from_be_bytes(padded)).ok()?;
     ELEMENTS.get(at).map(|element| (at, element))
 }
 
@@ -189,6 +223,10 @@ mod tests {
     #[test]
     fn elements_are_in_order() {
         assert!(ELEMENTS.is_sorted_by_key(|element| element.name));
+        assert!(KEYS.is_sorted());
+        assert!(ELEMENTS.iter().all(|element| element.name.len() <= LONGEST));
+        assert_eq!(find("TITLE").map(|(_, element)| element.name), Some("title"));
+        assert!(find("titles").is_none() && find("titl").is_none() && find("").is_none());
     }
 
     #[test]

@@ -50,7 +50,10 @@ impl Text {
 
 /// Cuts a link to the 8,192 characters that are kept; whether it was longer.
 pub fn target_limit(uri: &mut Text) -> bool {
-    let Some((at, _)) = uri.chars.char_indices().nth(target::LONGEST).filter(|_| uri.chars.len() > target::LONGEST) else { return false };
+    if uri.chars.len() <= target::LONGEST {
+        return false;
+    }
+    let Some((at, _)) = uri.chars.char_indices().nth(target::LONGEST) else { return false };
     uri.chars.truncate(at);
     true
 }
@@ -79,6 +82,11 @@ pub struct Rendered {
 
 /// Renders a decoded part. `octets`: length of the part before charset decoding (for the ratio).
 pub fn render(source: &str, input: Input, octets: usize) -> Rendered {
+    render_counting(source, input, octets).0
+}
+
+/// As `render`; also how many octets the tokenizer looked at.
+fn render_counting(source: &str, input: Input, octets: usize) -> (Rendered, usize) {
     let wide = input == Input::Characters;
     let length = if source.is_ascii() { source.len() } else { source.chars().count() };
     let mut tokenizer = Tokenizer::default();
@@ -97,7 +105,7 @@ pub fn render(source: &str, input: Input, octets: usize) -> Rendered {
     tokenizer.finish(&source, told, &mut renderer);
     let (text, visible, invisible, mut facts) = renderer.finish(!tokenizer.broken, length);
     measure(&mut facts, &text, octets);
-    Rendered { text, visible, invisible, facts }
+    (Rendered { text, visible, invisible, facts }, tokenizer.looked_at)
 }
 
 /// Facts about the length of the rendered text.
@@ -119,14 +127,27 @@ fn prepared(source: &str, wide: bool) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(source);
     let quotes: [&str; 2] = if wide { ["\u{201C}", "\u{201D}"] } else { ["\u{E2}\u{80}\u{9C}", "\u{E2}\u{80}\u{9D}"] };
     for (found, put) in [("&nbsp;", " "), (quotes[0], "\""), (quotes[1], "\"")] {
-        if memchr::memmem::find(text.as_bytes(), found.as_bytes()).is_some() {
-            text = Cow::Owned(text.replace(found, put));
+        if let Some(mended) = replaced(&text, found, put) {
+            text = Cow::Owned(mended);
         }
     }
     match without_empty_tags(&text, wide) {
         Some(mended) => Cow::Owned(mended),
         None => text,
     }
+}
+
+fn replaced(text: &str, found: &str, put: &str) -> Option<String> {
+    let mut places = memchr::memmem::find_iter(text.as_bytes(), found.as_bytes()).peekable();
+    places.peek()?;
+    let (mut mended, mut kept) = (String::with_capacity(text.len()), 0);
+    for at in places {
+        mended.push_str(text.get(kept..at)?);
+        mended.push_str(put);
+        kept = at + found.len();
+    }
+    mended.push_str(text.get(kept..)?);
+    Some(mended)
 }
 
 /// `<br />` to `<br>`; attributes keep a tag as it is.
@@ -149,3 +170,6 @@ fn without_empty_tags(text: &str, wide: bool) -> Option<String> {
     mended.push_str(text.get(kept..)?);
     Some(mended)
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,7 +152,7 @@ impl Renderer {
         Renderer {
             input,
             out: String::with_capacity(length / 2),
-            pieces: Vec::new(),
+            pieces: Vec::with_capacity(length / 64),
             styles: Styles::new(),
             counts: Counts::default(),
             inside: vec![None; ELEMENTS.len()],
@@ -187,18 +187,17 @@ impl Renderer {
 
     /// Counts a tag; the element, unless the name is one that nothing is done about.
     fn count(&mut self, tag: &str, change: i64) -> Option<(usize, &'static Element)> {
-        let lower: Cow<'_, str> =
-            if tag.bytes().any(|b| b.is_ascii_uppercase()) { Cow::Owned(tag.to_ascii_lowercase()) } else { Cow::Borrowed(tag) };
-        let known = elements::find(&lower);
+        let known = elements::find(tag);
+        let lower = if known.is_some() { String::new() } else { tag.to_ascii_lowercase() };
         let foreign = known.is_none() && elements::is_word_processor_name(&lower);
         let counts = known.is_some_and(|(_, element)| element.standard) || foreign;
         let entry = match known {
             Some((row, _)) => self.inside.get_mut(row)?,
             None => {
-                let known = self.inside_others.get(lower.as_ref()).copied();
+                let known = self.inside_others.get(&lower).copied();
                 let (open, extra) = opened(known, change);
                 self.tally(known.is_none(), counts, extra);
-                self.inside_others.insert(lower.into_owned(), open);
+                self.inside_others.insert(lower, open);
                 return None;
             }
         };
@@ -254,18 +253,18 @@ impl Renderer {
                 None => rest.trim_start_matches(is_plain_space),
             };
         }
-        let mut plain = 0;
-        let mut at = 0;
         let bytes = rest.as_bytes();
-        while let Some(&b) = bytes.get(at) {
-            let length = match b {
-                b' ' | b'\t'..=b'\r' => bytes.iter().skip(at).take_while(|b| matches!(b, b' ' | b'\t'..=b'\r')).count(),
-                0xC3 if bytes.get(at..at + 4) == Some(&[0xC3, 0x82, 0xC2, 0xA0]) => 4,
-                _ => {
-                    at += 1;
-                    continue;
-                }
-            };
+        let (mut plain, mut at) = (0, 0);
+        while let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| *b <= b' ' || *b == 0xC3)) {
+            at += offset;
+            let run = bytes.iter().skip(at).take_while(|b| matches!(b, b' ' | b'\t'..=b'\r')).count();
+            let is_octet_pair = run == 0 && bytes.get(at..at + 4) == Some(&[0xC3, 0x82, 0xC2, 0xA0]);
+            let length = if is_octet_pair { 4 } else { run };
+            // One space is what it should be, and a control character is no white space.
+            if length == 0 || (length == 1 && bytes.get(at) == Some(&b' ')) {
+                at += 1;
+                continue;
+            }
             self.out.push_str(rest.get(plain..at).unwrap_or(""));
             self.out.push(' ');
             at += length;
@@ -490,7 +489,7 @@ fn opened(known: Option<i64>, change: i64) -> (i64, bool) {
 /// U+FEFF goes, also as three octets.
 fn without_marks(href: &str, wide: bool) -> Cow<'_, str> {
     let mark = if wide { "\u{FEFF}" } else { "\u{EF}\u{BB}\u{BF}" };
-    if href.contains(mark) { Cow::Owned(href.replace(mark, "")) } else { Cow::Borrowed(href) }
+    if !href.is_ascii() && href.contains(mark) { Cow::Owned(href.replace(mark, "")) } else { Cow::Borrowed(href) }
 }
 
 /// `120`, `50%`.
@@ -536,6 +535,15 @@ fn is_plain_space(c: char) -> bool {
     matches!(c, ' ' | '\t'..='\r')
 }
 
+/// White space and U+00C2 U+00A0 alone.
+fn is_blank(text: &str) -> bool {
+    let mut rest = text.trim_start_matches(is_plain_space);
+    while let Some(after) = rest.strip_prefix("\u{C2}\u{A0}") {
+        rest = after.trim_start_matches(is_plain_space);
+    }
+    rest.is_empty()
+}
+
 impl Sink for Renderer {
     fn start(&mut self, tag: &str, attributes: &[Attribute<'_>]) -> bool {
         let Some((row, element)) = self.count(tag, 1) else { return true };
@@ -574,8 +582,7 @@ impl Sink for Renderer {
         {
             title.push(&text, wide);
         }
-        let blank = text.replace("\u{C2}\u{A0}", "").chars().all(is_plain_space);
-        let unseen = if blank { None } else { self.styles.unseen() };
+        let unseen = if is_blank(&text) { None } else { self.styles.unseen() };
         match unseen {
             Some(Unseen::LowContrast) => self.facts.set("font_low_contrast", 1.0),
             Some(Unseen::InvalidColour) => self.facts.set("font_invalid_color", 1.0),

@@ -7,9 +7,12 @@ pub const LONGEST: usize = 8192;
 pub fn canonical(text: &str, wide: bool) -> (&str, bool) {
     let outer = |c: char| c == '\u{A0}' || is_space(c, wide);
     let text = text.trim_matches(outer);
+    if text.len() <= LONGEST {
+        return (text, false);
+    }
     match text.char_indices().nth(LONGEST) {
-        Some((at, _)) if text.len() > LONGEST => (text.get(..at).unwrap_or(""), true),
-        _ => (text, false),
+        Some((at, _)) => (text.get(..at).unwrap_or(""), true),
+        None => (text, false),
     }
 }
 

@@ -3,6 +3,8 @@
 //! The oddities are the point: what is a tag here decides which text and which links rules see. Source is scanned to
 //! and fro a bounded number of times: whatever was searched for once and not found is not searched for again.
 
+use std::cell::Cell;
+
 /// An attribute as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attribute<'t> {
@@ -100,6 +102,8 @@ pub struct Tokenizer {
     unclosed: [Option<usize>; Literal::ALL.len()],
     /// The sink refused.
     pub broken: bool,
+    /// Octets that were looked at, each as often as it was: at most a few times the length of the source.
+    pub looked_at: usize,
 }
 
 fn is_space(b: u8) -> bool {
@@ -119,6 +123,7 @@ fn is_name(b: u8) -> bool {
 struct Source<'t> {
     text: &'t str,
     bytes: &'t [u8],
+    looked_at: &'t Cell<usize>,
 }
 
 impl<'t> Source<'t> {
@@ -136,14 +141,18 @@ impl<'t> Source<'t> {
     }
 
     fn find(self, byte: u8, from: usize) -> usize {
-        self.bytes.get(from..).and_then(|rest| memchr::memchr(byte, rest)).map_or(self.end(), |at| from + at)
+        let place = self.bytes.get(from..).and_then(|rest| memchr::memchr(byte, rest)).map_or(self.end(), |at| from + at);
+        self.looked_at.set(self.looked_at.get() + place.saturating_sub(from));
+        place
     }
 
-    fn skip(self, mut from: usize, member: fn(u8) -> bool) -> usize {
-        while from < self.end() && member(self.at(from)) {
-            from += 1;
+    fn skip(self, from: usize, member: fn(u8) -> bool) -> usize {
+        let mut place = from;
+        while place < self.end() && member(self.at(place)) {
+            place += 1;
         }
-        from
+        self.looked_at.set(self.looked_at.get() + (place - from));
+        place
     }
 }
 
@@ -151,9 +160,16 @@ impl Tokenizer {
     /// Tells events of `text` from `from` on; gives the place up to which all is told. What follows may still be the
     /// beginning of something: call again when more source is appended, or `finish`.
     pub fn parse(&mut self, text: &str, from: usize, sink: &mut impl Sink) -> usize {
-        let source = Source { text, bytes: text.as_bytes() };
+        let looked_at = Cell::new(0);
+        let place = self.read(Source { text, bytes: text.as_bytes(), looked_at: &looked_at }, from, sink);
+        self.looked_at += looked_at.get();
+        place
+    }
+
+    fn read(&mut self, source: Source<'_>, from: usize, sink: &mut impl Sink) -> usize {
         let end = source.end();
         let (mut s, mut t) = (from, from);
+        let mut attributes = Vec::new();
         while !self.broken {
             if let Some(literal) = self.literal {
                 let Some((text_end, name_end, close)) = self.literal_end(source, literal, s) else { return t };
@@ -193,7 +209,7 @@ impl Tokenizer {
                 return s;
             }
             let step = match source.at(s + 1) {
-                b if is_name_first(b) => self.start_tag(source, s, sink),
+                b if is_name_first(b) => self.start_tag(source, s, &mut attributes, sink),
                 b'/' => self.end_tag(source, s, sink),
                 b'!' => self.declaration(source, s, sink),
                 b'?' => match source.find(b'>', s + 2) {
@@ -216,7 +232,8 @@ impl Tokenizer {
 
     /// Tells what is left when no more source comes.
     pub fn finish(&mut self, text: &str, from: usize, sink: &mut impl Sink) {
-        let source = Source { text, bytes: text.as_bytes() };
+        let looked_at = Cell::new(0);
+        let source = Source { text, bytes: text.as_bytes(), looked_at: &looked_at };
         let mut s = from;
         while s < source.end() && !self.broken {
             if let Some(literal) = self.literal {
@@ -357,13 +374,13 @@ impl Tokenizer {
         told
     }
 
-    fn start_tag(&mut self, source: Source<'_>, begin: usize, sink: &mut impl Sink) -> Step {
+    fn start_tag<'t>(&mut self, source: Source<'t>, begin: usize, attributes: &mut Vec<Attribute<'t>>, sink: &mut impl Sink) -> Step {
+        attributes.clear();
         let end = source.end();
         let not_space_gt = |b: u8| !is_space(b) && b != b'>';
         let name_end = source.skip(begin + 2, not_space_gt);
         let tag = source.slice(begin + 1, name_end);
         let mut s = source.skip(name_end, is_space);
-        let mut attributes = Vec::new();
         while s < end && not_space_gt(source.at(s)) {
             let name_begin = s;
             s = source.skip(s + 1, |b| !is_space(b) && b != b'>' && b != b'=');
@@ -404,7 +421,7 @@ impl Tokenizer {
         if s >= end {
             return Step::Unfinished;
         }
-        self.tell_with(Event::Start(tag), &attributes, sink);
+        self.tell_with(Event::Start(tag), attributes, sink);
         if let Some(literal) = Literal::ALL.into_iter().find(|literal| tag.eq_ignore_ascii_case(literal.name())) {
             self.literal = Some(literal);
             self.as_is = !literal.decodes();
@@ -563,6 +580,7 @@ fn skip_until_gt(source: Source<'_>, from: usize) -> usize {
         }
         previous = b;
     }
+    source.looked_at.set(source.looked_at.get() + source.end() - from.min(source.end()));
     source.end()
 }
 

@@ -90,7 +90,8 @@ impl Variants<'_> {
                 self.push(&[address], wide);
             }
         }
-        if text.contains("%20")
+        if text.contains('%')
+            && text.contains("%20")
             && let Some(address) = first_group(&MAIL_SPACES, text)
         {
             self.push(&["mailto:", address], wide);
@@ -207,7 +208,7 @@ fn spelled_out(uri: &Text) -> (String, bool) {
     {
         text.insert(end, '/');
     }
-    if text.contains("&#") {
+    if text.contains('&') && text.contains("&#") {
         text = without_references(text);
     }
     (text, uri.wide)

@@ -113,6 +113,14 @@ impl<'o> Collector<'o> {
             self.list.too_many = true;
             return None;
         }
+        // The forms of a link are the same wherever it stands.
+        if let Some(at) = known.filter(|_| !noclean)
+            && let Some(link) = self.list.links.get_mut(at)
+            && !link.cleaned.is_empty()
+        {
+            kinds.iter().for_each(|kind| add_new(&mut link.kinds, *kind));
+            return Some(at);
+        }
         let mut forms = if noclean { vec![uri.clone()] } else { canonical::forms(uri, &mut self.redirects, self.tables) };
         let mut hosts: Vec<(String, String)> = Vec::new();
         let mut cleaned: Vec<Vec<u8>> = Vec::with_capacity(forms.len());
@@ -180,4 +188,117 @@ fn signing_domains(value: &[u8]) -> Vec<Vec<u8>> {
         at += spaces + 1 + end;
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::html::{Input, render};
+
+    fn links(paragraphs: &[&str], html: &str, signatures: &[&str]) -> LinkList {
+        let octets = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>();
+        let rendered = render(html, Input::Characters, html.len());
+        collect(&octets(paragraphs), &[&rendered.facts], &octets(signatures), &ViewOptions::default())
+    }
+
+    #[test]
+    fn one_link_of_several_sources_is_one_entry() {
+        let list = links(&["see http://example.com/\n"], "<a href='http://example.com/'>here</a><img src='http://example.com/'>", &[]);
+        assert_eq!(list.links.len(), 1);
+        let link = &list.links[0];
+        assert_eq!(link.kinds, [LinkKind::Parsed, LinkKind::Html("a"), LinkKind::Html("img")]);
+        assert_eq!(link.anchors, [b"here".to_vec()]);
+        assert_eq!(link.hosts, [("example.com".to_owned(), "example.com".to_owned())]);
+        assert_eq!(list.uris, [b"http://example.com/".to_vec()]);
+    }
+
+    #[test]
+    fn signing_domains_are_links_that_uri_rules_do_not_see() {
+        let list = links(&[], "", &["v=1; bd=x; d = example.com ; d=example\n .org; h=d\n"]);
+        assert_eq!(
+            list.links.iter().map(|link| link.raw.clone()).collect::<Vec<_>>(),
+            [&b"domainkeys:example.com"[..], b"domainkeys:example.org"]
+        );
+        assert!(list.uris.is_empty());
+    }
+
+    #[test]
+    fn a_relative_link_has_no_domain_and_is_kept() {
+        let list = links(&[], "<a href='page.html'>", &[]);
+        assert_eq!(list.uris, [b"page.html".to_vec(), b"http://page.html".to_vec()]);
+        assert!(list.links[0].domains.is_empty());
+    }
+
+    #[test]
+    fn a_host_beyond_ascii_is_also_seen_as_octets() {
+        let list = links(&[], "<a href='http://EXÄMPLE.com/'>", &[]);
+        assert!(list.uris.contains(&"http://EXÄMPLE.com/".as_bytes().to_vec()));
+        assert_eq!(list.uris.len(), 2);
+    }
+
+    #[test]
+    fn chains_of_redirectors_end() {
+        let list = links(&[], &format!("<a href='{}'>", "http://a.example.com/".repeat(300)), &[]);
+        assert!(list.links[0].cleaned.len() <= limits::REDIRECTS);
+    }
+
+    #[test]
+    fn no_text_makes_the_scanner_panic() {
+        const PIECES: &[&[u8]] = &[
+            b"http://",
+            b"https:",
+            b"www.",
+            b"ftp.",
+            b"mailto:",
+            b"@",
+            b".",
+            b"example.com",
+            b"com",
+            b"/",
+            b"?",
+            b"#",
+            b"&",
+            b"%41",
+            b"%",
+            b"&#46;",
+            b"&#x41;",
+            b"(",
+            b")",
+            b"<",
+            b">",
+            b"\"",
+            b" ",
+            b"\x1b(B",
+            b"\xa0",
+            b"\xe9",
+            b"\xc3\xa9",
+            b":80",
+            b":",
+            b"0x7f",
+            b"0",
+            b"377.",
+            b"\\",
+            b"\n",
+            b"\r",
+            b"-",
+            b"_",
+            b"url=",
+        ];
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        for _ in 0..2000 {
+            let count = random(40);
+            let text: Vec<u8> = (0..count).flat_map(|_| PIECES[random(PIECES.len())]).copied().collect();
+            let chars: String = String::from_utf8_lossy(&text).replace(['\'', '<', '>'], "");
+            let rendered = render(&format!("<a href='{chars}'>{chars}</a>"), Input::Characters, 0);
+            let list = collect(&[text], &[&rendered.facts], &[], &ViewOptions::default());
+            // What uri rules see is what the links hold.
+            assert!(list.links.iter().all(|link| link.cleaned.iter().all(|form| list.uris.contains(form))));
+        }
+    }
 }

@@ -76,7 +76,19 @@ pub fn scan(paragraphs: &[Vec<u8>], tables: &DomainTables) -> Vec<Found> {
     let mut seen: HashSet<&[u8]> = HashSet::new();
     let mut found = Vec::new();
     for paragraph in paragraphs {
-        let mut scanner = Scanner { text: paragraph, tables, at: 0, next_end: 0, next_mail_end: 0, next_at: 0 };
+        // Every form of a link holds one of these.
+        if memchr::memchr3(b'.', b':', b'@', paragraph).is_none() {
+            continue;
+        }
+        let mut scanner = Scanner {
+            text: paragraph,
+            tables,
+            at: 0,
+            shifts: memchr::memchr(0x1B, paragraph).is_some(),
+            next_end: 0,
+            next_mail_end: 0,
+            next_at: 0,
+        };
         while let Some((start, end, form)) = scanner.next() {
             let whole = paragraph.get(start..end).unwrap_or(&[]);
             let raw = trimmed(whole);
@@ -200,6 +212,8 @@ struct Scanner<'t> {
     text: &'t [u8],
     tables: &'t DomainTables,
     at: usize,
+    /// An escape octet stands somewhere in the text.
+    shifts: bool,
     /// Places found by looking ahead; each moves forward only, so that the scan stays linear.
     next_end: usize,
     next_mail_end: usize,
@@ -231,6 +245,12 @@ impl Scanner<'_> {
                 return Some((start, end, form));
             }
             self.at += 1;
+            // Inside a word nothing begins.
+            if !self.shifts && self.class(start) & class::WORD != 0 {
+                while self.class(self.at) & class::WORD != 0 {
+                    self.at += 1;
+                }
+            }
         }
         None
     }
@@ -238,7 +258,7 @@ impl Scanner<'_> {
     fn link_at(&mut self, start: usize) -> Option<(usize, Form)> {
         let before = start.checked_sub(1).map_or(0, |at| self.class(at));
         let here = self.class(start);
-        let bounded = (before ^ here) & class::WORD != 0 || before & class::BEFORE != 0 || self.after_shift(start);
+        let bounded = (before ^ here) & class::WORD != 0 || before & class::BEFORE != 0 || (self.shifts && self.after_shift(start));
         if !bounded {
             return None;
         }
@@ -279,7 +299,8 @@ impl Scanner<'_> {
     /// `mailto:…`, `x@y`.
     fn address(&mut self, start: usize) -> Option<usize> {
         let ends = |b: u8| CLASSES[usize::from(b)] & class::END_MAIL != 0;
-        if self.text.get(start..).is_some_and(|rest| starts_ignoring_case(rest, b"mailto:")) {
+        let may_be = matches!(self.text.get(start), Some(b'm' | b'M'));
+        if may_be && self.text.get(start..).is_some_and(|rest| starts_ignoring_case(rest, b"mailto:")) {
             let from = start + 7;
             let end = next_of(self.text, &mut self.next_mail_end, from, ends);
             if (1..=LINK).contains(&(end - from)) {
