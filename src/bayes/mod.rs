@@ -3,4 +3,5 @@
 pub mod combine;
 pub mod evaluate;
 pub mod hash;
+pub mod tokens;
 pub mod words;

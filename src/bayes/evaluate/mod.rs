@@ -4,3 +4,4 @@ pub mod digest;
 pub mod full;
 pub mod measures;
 pub mod protocol;
+pub mod run;
