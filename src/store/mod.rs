@@ -41,3 +41,9 @@ pub fn open(place: &str) -> Result<Arc<dyn Tokens>, Trouble> {
         Ok(Arc::new(Sqlite::open(&Path::new(place).join("hamgate.sqlite"))?))
     }
 }
+
+fn random_key() -> Result<[u8; 16], Trouble> {
+    let mut key = [0; 16];
+    aws_lc_rs::rand::fill(&mut key).map_err(|_| Trouble("the system gave no random octets".into()))?;
+    Ok(key)
+}

@@ -4,6 +4,7 @@ use super::lessons::{pack, unpack};
 use super::{Count, Effect, Expired, Label, Lesson, LessonEntry, Token, Tokens, Totals, Trouble, Which};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -244,6 +245,26 @@ fn learn_one(tx: &Transaction<'_>, lesson: &Lesson) -> Result<Effect, Trouble> {
 const WHICH: &str = "(?1 IS NULL OR at >= ?1) AND (?2 IS NULL OR source = ?2)";
 
 impl Tokens for Sqlite {
+    /// Kept beside the database, so that a copy of the database alone tells no words.
+    fn key(&self) -> Result<[u8; 16], Trouble> {
+        let path = self.path.with_extension("key");
+        let away = |error: std::io::Error| Trouble(format!("{}: {error}", path.display()));
+        let fresh = super::random_key()?;
+        match OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path) {
+            Ok(mut file) => {
+                file.write_all(&fresh).and_then(|()| file.sync_all()).map_err(away)?;
+                Ok(fresh)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                let key = fs::read(&path).map_err(away)?;
+                key.try_into().map_err(|_| {
+                    Trouble(format!("{}: no key of 16 octets: restore it from a backup, or remove it and the database", path.display()))
+                })
+            }
+            Err(error) => Err(away(error)),
+        }
+    }
+
     fn counts(&self, classifier: &str, tokens: &[Token]) -> Result<(Totals, Vec<Count>), Trouble> {
         self.read(|tx| {
             let Some((id, totals)) = classifier_id(tx, classifier)? else {

@@ -27,6 +27,9 @@ pub struct Expired {
 }
 
 pub trait Tokens: Send + Sync {
+    /// The key of the hash that made the tokens: random, made with the store, shared by all who share it.
+    fn key(&self) -> Result<[u8; 16], Trouble>;
+
     /// Totals and the counts of `tokens`, in their order, from one snapshot.
     fn counts(&self, classifier: &str, tokens: &[Token]) -> Result<(Totals, Vec<Count>), Trouble>;
 

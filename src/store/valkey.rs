@@ -60,6 +60,7 @@ struct Keys {
     lessons: String,
 }
 
+const KEY: &str = "hamgate:key";
 const CLASSIFIERS: &str = "hamgate:classifiers";
 
 impl Keys {
@@ -229,6 +230,15 @@ fn totals_of(values: &[Option<u64>]) -> Totals {
 }
 
 impl Tokens for Valkey {
+    fn key(&self) -> Result<[u8; 16], Trouble> {
+        let fresh = super::random_key()?;
+        self.ask(|connection| {
+            redis::cmd("SET").arg(KEY).arg(&fresh[..]).arg("NX").query::<Value>(connection)?;
+            let key: Vec<u8> = redis::cmd("GET").arg(KEY).query(connection)?;
+            key.try_into().map_err(|_| Trouble(format!("valkey: {KEY} is no key of 16 octets")))
+        })
+    }
+
     fn counts(&self, classifier: &str, tokens: &[Token]) -> Result<(Totals, Vec<Count>), Trouble> {
         let keys = Keys::of(classifier);
         self.ask(|connection| {

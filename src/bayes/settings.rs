@@ -1,0 +1,32 @@
+//! The section `[bayes]`.
+
+crate::settings! {
+    /// The classifier: what it learned lies in the state folder, or on a server that several exchangers share.
+    pub struct Settings in "bayes" {
+        /// Ask the classifier.
+        pub enabled: bool = "true",
+        /// "" is the state folder's SQLite file; "redis://host:6379/0" or "redis+unix:///path" a Valkey or Redis server.
+        pub store: String = "\"\"",
+        /// Messages of each kind that must have been learned before it has an opinion.
+        pub least_learned: u64 = "200",
+        /// Tokens kept of one classifier; those not seen for the longest time go first.
+        pub most_tokens: u64 = "1000000",
+        /// Learn from messages whose score is beyond doubt (bayes_auto_learn of the rule files must be on too).
+        pub auto_learn: bool = "false",
+        /// Messages learned by itself a day from one source, at most.
+        pub auto_learn_quota: u32 = "20",
+        /// A classifier for each recipient, over the site's as a prior.
+        pub per_user: bool = "false",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_can_be_read() {
+        let settings = Settings::default();
+        assert!(settings.enabled && settings.store.is_empty() && !settings.auto_learn && !settings.per_user);
+    }
+}
