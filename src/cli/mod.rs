@@ -1,6 +1,7 @@
 //! Subcommands, one file each: a file with its `Args` and `run`, and one row in `Command`.
 
 pub mod auth;
+pub mod bayes;
 pub mod check;
 pub mod dkim;
 mod dns;
@@ -28,6 +29,8 @@ struct Hamgate {
 enum Command {
     /// What SPF, DKIM, DMARC and ARC say of a client, a message or a domain.
     Auth(auth::Args),
+    /// What the classifier learned: look, keep, measure.
+    Bayes(bayes::Args),
     /// Serve mail servers: the milter.
     Serve(serve::Args),
     /// Have the running daemon build anew from its files.
@@ -58,6 +61,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match parsed.command {
         Command::Auth(args) => auth::run(args),
         Command::Dkim(args) => dkim::run(args),
+        Command::Bayes(args) => bayes::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Reload(args) => reload::run(args),
         Command::Check(args) => check::run(args),

@@ -204,7 +204,7 @@ pub fn full(raw: &[u8]) -> Vec<u8> {
 }
 
 /// Fields with their folded lines, without the last line end.
-fn fields(head: &[u8]) -> Vec<&[u8]> {
+pub(super) fn fields(head: &[u8]) -> Vec<&[u8]> {
     let mut found = Vec::new();
     let mut start = 0;
     for at in memchr::memchr_iter(b'\n', head) {
