@@ -35,7 +35,11 @@ fn answers(set: &RuleSet, message: &[u8], wanted: impl Fn(&Rule) -> bool) -> BTr
     let reading = Reading::new(&mail, &arrival, &set.options.view);
     let (memo, facts) = (Memo::default(), Facts::default());
     let mut found = BTreeMap::new();
-    for rule in set.rules.iter().filter(|rule| wanted(rule)) {
+    // Functions of header rules come first, as in SpamAssassin.
+    let is_later = |rule: &&Rule| !matches!(rule.test, Test::Eval { kind: EvalKind::Head, .. });
+    let mut ordered: Vec<&Rule> = set.rules.iter().filter(|rule| wanted(rule)).collect();
+    ordered.sort_by_key(is_later);
+    for rule in ordered {
         let Test::Eval { kind, function, arguments } = &rule.test else { continue };
         let Some(row) = eval::find(function) else { continue };
         if matches!(row.needs, Needs::ToCome) {
@@ -137,7 +141,7 @@ fn functions_say_of_the_corpus_what_spamassassins_say() {
     }
     tally.print();
     let different: usize = tally.different.values().map(Vec::len).sum();
-    assert!(different * 1000 <= tally.equal, "{different} answers differ");
+    assert!(tally.equal > 0 && different == 0, "{different} answers differ");
 }
 
 #[test]
@@ -161,7 +165,7 @@ fn functions_say_of_edge_cases_what_spamassassins_say() {
     }
     tally.print();
     let different: usize = tally.different.values().map(Vec::len).sum();
-    assert!(different * 1000 <= tally.equal, "{different} answers differ");
+    assert!(tally.equal > 0 && different == 0, "{different} answers differ");
 }
 
 #[test]

@@ -23,14 +23,11 @@ fn attachments(context: &Context<'_, '_>) -> Attachments {
             let declared = ContentType::parse(part.value("content-type").as_deref());
             let name = declared.name.unwrap_or_default().to_ascii_lowercase();
             let kind = declared.kind.to_ascii_lowercase();
-            found.program |= if is_program_name(&name) {
-                true
-            } else if part.encoding.contains("base64") && pattern!(r"^TV[opqr].A..[AB].[AQgw][A-H].A").is_match(part.raw()) {
-                true
-            } else {
-                // A uuencoded program.
+            let encoded = || part.encoding.contains("base64") && pattern!(r"^TV[opqr].A..[AB].[AQgw][A-H].A").is_match(part.raw());
+            let uuencoded = || {
                 kind.starts_with("text") && contains(part.raw(), b"M35") && pattern!(r"(?m)^M35[GHIJK].`..`..*````").is_match(part.raw())
             };
+            found.program |= is_program_name(&name) || encoded() || uuencoded();
             found.odd_name |= !name.is_empty() && kind != "application/octet-stream" && !fits(&name, &kind);
         }
         found

@@ -47,10 +47,11 @@ impl<'m> Context<'_, 'm> {
         found
     }
 
-    /// The pieces of text that the rule's type hands over.
+    /// The pieces of text that the rule's type hands over. SpamAssassin's FreeMail takes quoted addresses out of the very
+    /// text that functions of body rules read after it.
     pub fn text(&self) -> &[Vec<u8>] {
         match self.kind {
-            EvalKind::Body => self.reading.body(),
+            EvalKind::Body => self.memo.stripped_body.get().map_or_else(|| self.reading.body(), Vec::as_slice),
             EvalKind::RawBody => self.reading.rawbody(),
             EvalKind::Head | EvalKind::Full | EvalKind::Rbl => &[],
         }
@@ -124,6 +125,7 @@ pub struct Memo {
     pub(super) welcome: OnceCell<welcome::Welcome>,
     pub(super) default_welcome: OnceCell<welcome::Welcome>,
     pub(super) listed_hosts: OnceCell<BTreeMap<String, String>>,
+    pub(super) stripped_body: OnceCell<Vec<Vec<u8>>>,
     pub(super) freemail: OnceCell<Option<Vec<String>>>,
 }
 

@@ -13,7 +13,7 @@ pub(super) static ROWS: &[Row] = &[
     row("check_rbl", |c, a| ask(c, a, by_address(c, a, DnsType::A)), |c, a| judge(c, a, by_address(c, a, DnsType::A))),
     row("check_rbl_txt", |c, a| ask(c, a, by_address(c, a, DnsType::Txt)), |c, a| judge(c, a, by_address(c, a, DnsType::Txt))),
     row("check_rbl_accreditor", |c, a| ask(c, a, by_accreditor(c, a)), |c, a| judge(c, a, by_accreditor(c, a))),
-    row("check_rbl_sub", |c, a| ask_set(c, a), check_rbl_sub),
+    row("check_rbl_sub", ask_set, check_rbl_sub),
     row("check_rbl_from_host", |c, a| ask(c, a, by_senders(c, a)), |c, a| judge(c, a, by_senders(c, a))),
     row("check_rbl_from_domain", |c, a| ask(c, a, by_sender_domains(c, a)), |c, a| judge(c, a, by_sender_domains(c, a))),
     row("check_rbl_envfrom", |c, a| ask(c, a, by_envelope(c, a)), |c, a| judge(c, a, by_envelope(c, a))),

@@ -6,7 +6,7 @@ use super::perl::{contains, lossy, pattern, rule_pattern};
 use super::{Accepts, Answered, Context, Row, local};
 use crate::mail::links::LinkKind;
 use crate::pattern::{Found, Pattern};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 pub(super) static ROWS: &[Row] = &[
     head("check_freemail_replyto", check_freemail_replyto),
@@ -158,19 +158,29 @@ fn text_addresses(context: &Context<'_, '_>) -> Vec<String> {
             }
         }
     }
-    for paragraph in context.reading.body() {
-        if !paragraph.contains(&b'@') {
+    let mut stripped: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
+    'text: for (at, paragraph) in context.reading.body().iter().enumerate() {
+        if !paragraph.contains(&b'@') && !contains(paragraph, b"%40") {
             continue;
         }
         let text = after_addresses_stripped(paragraph, domains);
-        for address in find_addresses(&text, domains) {
+        let addresses = find_addresses(&text, domains);
+        if text != *paragraph {
+            stripped.insert(at, text);
+        }
+        for address in addresses {
             if seen.insert(address.clone()) {
                 found.push(address);
                 if found.len() >= TEXT_ADDRESSES {
-                    return found;
+                    break 'text;
                 }
             }
         }
+    }
+    if !stripped.is_empty() {
+        let piece = |(at, paragraph): (usize, &Vec<u8>)| stripped.remove(&at).unwrap_or_else(|| paragraph.clone());
+        let changed = context.reading.body().iter().enumerate().map(piece).collect();
+        let _ = context.memo.stripped_body.set(changed);
     }
     found
 }

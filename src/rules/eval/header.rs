@@ -42,7 +42,7 @@ fn check_illegal_chars(context: &Context<'_, '_>, arguments: &[String]) -> Answe
         return Answered::Miss;
     }
     let is_control = |octet: &u8| matches!(octet, 0..=8 | 0x0b | 0x0c | 0x0e..=0x1f);
-    if !text.is_ascii() && std::str::from_utf8(text).is_ok() && !text.iter().any(|octet| is_control(octet)) {
+    if !text.is_ascii() && std::str::from_utf8(text).is_ok() && !text.iter().any(is_control) {
         return Answered::Miss;
     }
     let mut illegal = text.iter().filter(|octet| is_control(octet) || **octet >= 0x7f).count();
@@ -170,13 +170,13 @@ fn names_user(subject: &[u8], user: &[u8]) -> bool {
     }
     if let Some(rest) = line.strip_prefix(user) {
         let rest = &rest[rest.iter().take_while(|octet| is_space(**octet)).count()..];
-        if rest.first().is_some_and(|octet| is_mark(octet)) && rest.get(1).is_none_or(|octet| is_space(*octet)) {
+        if rest.first().is_some_and(is_mark) && rest.get(1).is_none_or(|octet| is_space(*octet)) {
             return true;
         }
     }
     if let Some(rest) = line.strip_prefix(b",") {
         let rest = &rest[rest.iter().take_while(|octet| is_space(**octet)).count()..];
-        if strip(rest).is_some_and(|end| rest.len() == end + 1 && rest.last().is_some_and(|octet| is_mark(octet))) {
+        if strip(rest).is_some_and(|end| rest.len() == end + 1 && rest.last().is_some_and(is_mark)) {
             return true;
         }
     }
@@ -210,13 +210,8 @@ fn check_unresolved_template(context: &Context<'_, '_>, _: &[String]) -> Answere
     let all = context.header("ALL");
     let exempt =
         || pattern!(r"(?i)^(?:X-VMS-To|X-UIDL|X-Face|To|Cc|From|Subject|References|In-Reply-To|(?:X-|Resent-|X-Original-)?Message-Id):");
-    pattern!(r"%[A-Z][A-Z_-]")
-        .is_match(all.text())
-        .then(|| {
-            all.text().split(|octet| *octet == b'\n').any(|line| pattern!(r"%[A-Z][A-Z_-]").is_match(line) && !exempt().is_match(line))
-        })
-        .unwrap_or(false)
-        .into()
+    let holds = |text: &[u8]| pattern!(r"%[A-Z][A-Z_-]").is_match(text);
+    (holds(all.text()) && all.text().split(|octet| *octet == b'\n').any(|line| holds(line) && !exempt().is_match(line))).into()
 }
 
 fn check_ratware_name_id(context: &Context<'_, '_>, _: &[String]) -> Answered {

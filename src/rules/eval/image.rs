@@ -19,6 +19,9 @@ const fn body(name: &'static str, run: super::Function) -> Row {
     local(name, "ImageInfo", Accepts::Body, run)
 }
 
+/// Height and width of an image, by its first octets.
+type Measure = fn(&[u8]) -> Option<(u32, u32)>;
+
 /// Images of one kind, or of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Album {
@@ -49,7 +52,7 @@ fn images<'c>(context: &'c Context<'_, '_>) -> &'c Images {
             found.kinds.insert(name, Album::default());
         }
         for part in context.reading.mail.parts().iter().filter(|part| part.is_leaf() && part.encoding == "base64") {
-            let (kind, measure): (_, fn(&[u8]) -> Option<(u32, u32)>) = match part.content_type.as_str() {
+            let (kind, measure): (_, Measure) = match part.content_type.as_str() {
                 "image/gif" => ("gif", gif),
                 "image/png" => ("png", png),
                 "image/jpeg" | "image/jpg" => ("jpeg", jpeg),

@@ -233,7 +233,7 @@ fn declared_charset(context: &Context<'_, '_>) -> Option<String> {
 
 fn check_for_faraway_charset(context: &Context<'_, '_>, _: &[String]) -> Answered {
     let locales = context.options.text("ok_locales", "all");
-    if locales::all(locales) || !declared_charset(context).is_some_and(|charset| !locales::accept(&charset, locales)) {
+    if locales::all(locales) || declared_charset(context).is_none_or(|charset| locales::accept(&charset, locales)) {
         return Answered::Miss;
     }
     // Charsets such as koi8-r hold ASCII too, so most octets must be beyond it. Pieces are joined by line feeds.

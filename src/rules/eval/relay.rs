@@ -95,8 +95,7 @@ fn names(host: &str, domain: &str) -> bool {
 fn check_for_no_rdns_dotcom_helo(context: &Context<'_, '_>, _: &[String]) -> Answered {
     // The last public relay decides, since each one starts anew.
     untrusted(context)
-        .filter(|relay| !relay.ip_private)
-        .last()
+        .rfind(|relay| !relay.ip_private)
         .is_some_and(|relay| {
             relay.no_reverse_dns
                 && pattern!(
