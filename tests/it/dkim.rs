@@ -101,7 +101,7 @@ fn signed(raw: &[u8], entries: &[&Entry], form: &Form) -> Vec<u8> {
     out
 }
 
-fn run(program: &str, arguments: &[&str], input: &[u8]) -> (bool, Vec<u8>) {
+pub fn run(program: &str, arguments: &[&str], input: &[u8]) -> (bool, Vec<u8>) {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -158,6 +158,23 @@ for name in sorted(os.listdir(sys.argv[1])):
     if not name.endswith('.eml'): continue
     raw = open(os.path.join(sys.argv[1], name), 'rb').read()
     d = dkim.DKIM(raw)
+    count += 1
+    for i in (0, 1):
+        try: ok = d.verify(i, dnsfunc=txt)
+        except Exception as e: ok = repr(e)
+        if ok is not True: bad.append((name, i, ok))
+print(json.dumps([count, bad]))
+";
+
+/// As above, for signatures of any domain under the selectors that are given.
+pub const DKIMPY_ANY: &str = "
+import sys, json, dkim, os
+keys = json.loads(sys.argv[2])
+def txt(name, timeout=5): return keys.get(name.decode().split('._domainkey.')[0], '').encode() or None
+bad = []
+count = 0
+for name in sorted(os.listdir(sys.argv[1])):
+    d = dkim.DKIM(open(os.path.join(sys.argv[1], name), 'rb').read().replace(b'\\r\\n', b'\\n').replace(b'\\n', b'\\r\\n'))
     count += 1
     for i in (0, 1):
         try: ok = d.verify(i, dnsfunc=txt)

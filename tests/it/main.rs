@@ -12,6 +12,7 @@ mod mailserver;
 mod milter;
 mod parity;
 mod postfix;
+mod postfix_auth;
 mod site;
 mod spf;
 mod suites;
