@@ -1,11 +1,14 @@
 //! Options that several commands share: which rules, and what they may ask.
 
-use crate::base::{Complaint, Severity};
+use super::dns::DnsArgs;
+use crate::auth::Verifier;
+use crate::base::{Clock, Complaint, Severity};
 use crate::rules::engine::Program;
 use crate::rules::{Settings, Source, builtin, load};
-use crate::scan::Engine;
+use crate::scan::{Engine, Network};
 use crate::service::rule_files::Disk;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RuleArgs {
@@ -21,6 +24,8 @@ pub struct RuleArgs {
     /// Do not ask the Bayes classifier.
     #[arg(long)]
     pub no_bayes: bool,
+    #[command(flatten)]
+    pub dns: DnsArgs,
 }
 
 impl RuleArgs {
@@ -47,7 +52,23 @@ impl RuleArgs {
         let (set, complaints) = load(&self.sources(), &Disk, &settings);
         match complaints.into_iter().find(|complaint| complaint.severity == Severity::Error) {
             Some(error) => Err(error),
-            None => Ok(Engine::local(Program::new(set))),
+            None if self.local => Ok(Engine::local(Program::new(set))),
+            None => {
+                let network = self.network().map_err(|what| Complaint {
+                    severity: Severity::Error,
+                    place: None,
+                    what,
+                    remedy: "correct it, or ask nothing (--local)".into(),
+                })?;
+                Ok(Engine { gather: Some(Arc::new(network)), network: true, ..Engine::local(Program::new(set)) })
+            }
         }
+    }
+
+    fn network(&self) -> Result<Network, String> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| e.to_string())?;
+        let (resolver, server) = runtime.block_on(self.dns.resolver(crate::dns::Settings::default()))?;
+        let handle = runtime.handle().clone();
+        Ok(Network::new(resolver, Verifier::new("unknown", &[]), Clock::System, handle).keeping((server, runtime)))
     }
 }

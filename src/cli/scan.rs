@@ -2,6 +2,8 @@
 
 use super::engine::RuleArgs;
 use super::inputs::{self, Input};
+use crate::auth::results;
+use crate::facts::Answer;
 use crate::mail::{Arrival, Client, Envelope};
 use crate::outcome::Findings;
 use crate::scan::{Engine, Judged, Wish};
@@ -85,6 +87,8 @@ struct Line<'a> {
     defects: Vec<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     partial: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth: Option<serde_json::Value>,
     microseconds: u64,
 }
 
@@ -240,6 +244,7 @@ fn json(path: &str, judged: &Judged, microseconds: u64) -> String {
         subrules: findings.subrules.iter().map(|(name, count)| (&**name, *count)).collect(),
         defects,
         partial: findings.partial,
+        auth: judged.facts.authentication.as_ref().and_then(Answer::known).map(results::json),
         microseconds,
     };
     serde_json::to_string(&line).unwrap_or_default() + "\n"

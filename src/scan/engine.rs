@@ -2,7 +2,7 @@
 
 use super::gather::{Asked, Gather};
 use crate::base::Clock;
-use crate::facts::Facts;
+use crate::facts::{Facts, Question};
 use crate::mail::{Arrival, Mail, Reading, received_build};
 use crate::outcome::Findings;
 use crate::rules::engine::{Circumstances, Program, ScoreSet};
@@ -108,7 +108,16 @@ impl Engine {
                 break;
             }
         }
-        let facts = run.facts().clone();
+        let mut facts = run.facts().clone();
+        // What is written about the sender is wanted whether or not a rule asked.
+        if let Some(gather) = self.gather.as_ref().filter(|_| self.network && facts.authentication.is_none()) {
+            let pause = Instant::now();
+            let until = deadline.min(pause + WAIT);
+            let asked = Asked { questions: &[Question::Authentication], mail, arrival, reading: &reading, facts: &facts, deadline: until };
+            let told = gather.ask(&asked).wait();
+            told.into_iter().for_each(|answer| facts.tell(answer));
+            waited.set(waited.get() + pause.elapsed());
+        }
         (run.finish(), facts, waited.get())
     }
 }

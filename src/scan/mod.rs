@@ -2,6 +2,8 @@
 
 pub mod engine;
 pub mod gather;
+pub mod network;
 
 pub use engine::{Engine, Judged, Wish};
 pub use gather::{Asked, Gather, Outstanding};
+pub use network::Network;
