@@ -106,7 +106,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// Options that views depend on; rules of the same files are left out, since compiling them takes long.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "util_rb_",
     "clear_util_rb",
     "trusted_networks",
@@ -118,6 +118,7 @@ const KEYS: [&str; 11] = [
     "rawbody_part_scan_size",
     "envelope_sender_header",
     "originating_ip_headers",
+    "redirector_pattern",
 ];
 
 /// Those lines of the stock rules.

@@ -220,7 +220,7 @@ impl Renderer {
     fn space(&mut self, space: Space) {
         let text = match space {
             Space::None => return,
-            Space::Space => " ",
+            Space::Blank => " ",
             Space::Line => "\n",
             Space::Paragraph => "\n\n",
         };
@@ -383,11 +383,7 @@ impl Renderer {
 
     fn tests_of(&mut self, row: usize, element: &Element, attributes: &Decoded<'_, '_>) {
         match element.name {
-            "font" => {
-                if attributes.value("face").is_some_and(|face| !matches(&FACE, &face)) {
-                    self.facts.set("font_face_bad", 1.0);
-                }
-            }
+            "font" if attributes.value("face").is_some_and(|face| !matches(&FACE, &face)) => self.facts.set("font_face_bad", 1.0),
             "img" => self.image(attributes),
             "form" if attributes.value("action").is_some_and(|action| contains_ignoring_case(&action, "mailto:")) => {
                 self.facts.set("form_action_mailto", 1.0);
