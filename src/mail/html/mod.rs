@@ -1,16 +1,19 @@
 //! HTML to text with visibility, links and facts, as SpamAssassin's parser sees it.
 
+mod attributes;
 mod colours;
 mod elements;
 mod entities;
 mod facts;
+mod letters;
 mod renderer;
+mod source;
 mod style;
 mod target;
 mod tokenizer;
 
 pub use facts::{Fact, HtmlFacts, HtmlLink};
-pub use renderer::is_word;
+pub use letters::is_word;
 pub use target::is_space;
 
 use renderer::Renderer;
@@ -157,7 +160,7 @@ fn without_empty_tags(text: &str, wide: bool) -> Option<String> {
     for at in memchr::memmem::find_iter(text.as_bytes(), b"/>") {
         let before = text.get(kept..at)?;
         let name = before.trim_end_matches(|c| target::is_space(c, wide));
-        let start = name.trim_end_matches(|c| renderer::is_word(c, wide));
+        let start = name.trim_end_matches(|c| letters::is_word(c, wide));
         if start.len() < name.len() && start.ends_with('<') {
             mended.push_str(name);
             mended.push('>');

@@ -1,10 +1,12 @@
 //! Events to text, visibility, links and facts.
 
+use super::attributes::{Decoded, decode};
 use super::elements::{self, ELEMENTS, Element, Links, Space};
 use super::facts::{HtmlFacts, HtmlLink};
+use super::letters::{head_length, is_letter, tail_length};
 use super::style::{Attributes, Styles, Unseen};
 use super::tokenizer::{Attribute, Sink};
-use super::{Input, Text, entities, target};
+use super::{Input, Text, target};
 use crate::base::limits;
 use crate::mail::links::LinkKind;
 use regex::Regex;
@@ -65,73 +67,6 @@ static ROWS: LazyLock<Rows> = LazyLock::new(|| {
     let at = |name| elements::find(name).map_or(usize::MAX, |(at, _)| at);
     Rows { a: at("a"), script: at("script"), style: at("style"), title: at("title") }
 });
-
-/// Attribute values as asked for, decoded.
-struct Decoded<'s, 't> {
-    attributes: &'s [Attribute<'t>],
-    input: Input,
-}
-
-impl<'t> Decoded<'_, 't> {
-    /// The first attribute of that lower-case name, with its width.
-    fn text(&self, name: &str) -> Option<(Cow<'t, str>, bool)> {
-        let found = self.attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))?;
-        Some(self.decode(found))
-    }
-
-    fn decode(&self, attribute: &Attribute<'t>) -> (Cow<'t, str>, bool) {
-        let Some(value) = attribute.value else {
-            return (Cow::Borrowed(attribute.name), self.input == Input::Characters);
-        };
-        decode(value, self.input, false)
-    }
-
-    /// `x/href` counts as `href`, and before it.
-    fn link(&self, name: &str) -> Option<(Cow<'t, str>, bool)> {
-        let wide = self.input == Input::Characters;
-        let garbled = self.attributes.iter().rfind(|attribute| {
-            attribute.name.match_indices('/').any(|(at, _)| {
-                let before = attribute.name.get(..at).and_then(|text| text.chars().next_back());
-                let after = attribute.name.get(at + 1..).and_then(|text| text.get(..name.len()));
-                before.is_some_and(|c| is_word(c, wide)) && after.is_some_and(|text| text.eq_ignore_ascii_case(name))
-            })
-        });
-        match garbled {
-            Some(attribute) => Some(self.decode(attribute)),
-            None => self.text(name),
-        }
-    }
-}
-
-impl Attributes for Decoded<'_, '_> {
-    fn value(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.text(name).map(|(text, _)| text)
-    }
-}
-
-fn decode(text: &str, input: Input, prefixes: bool) -> (Cow<'_, str>, bool) {
-    match input {
-        Input::Characters => entities::decode(text, true, prefixes),
-        Input::Octets => entities::decode(text, false, prefixes),
-        Input::Undecoded if text.is_ascii() && !text.contains('&') => (Cow::Borrowed(text), false),
-        Input::Undecoded => (Cow::Owned(entities::decode_octets(text, prefixes).chars), false),
-    }
-}
-
-/// Perl's `\w`.
-pub fn is_word(c: char, wide: bool) -> bool {
-    if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { wide && (c.is_alphanumeric() || is_mark(c)) }
-}
-
-/// Combining marks of the common scripts, which `\w` counts and `char::is_alphanumeric` does not.
-fn is_mark(c: char) -> bool {
-    matches!(c, '\u{300}'..='\u{36F}' | '\u{200C}'..='\u{200D}' | '\u{20D0}'..='\u{20F0}' | '\u{FE00}'..='\u{FE0F}' | '\u{203F}'..='\u{2040}')
-}
-
-/// Neither white space nor ASCII punctuation: what obfuscation puts its breaks between.
-fn is_letter(c: char, wide: bool) -> bool {
-    !target::is_space(c, wide) && !c.is_ascii_punctuation()
-}
 
 static FACE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?i)^\s*["'.]?[a-z ][a-z -]*[a-z]\d?["']?(?:,\s*["']?[a-z][a-z -]*[a-z]\d?["']?)*;?\n?$"#).ok());
@@ -497,34 +432,6 @@ fn extent(text: &str, percent: f64) -> Option<f64> {
     };
     let all_digits = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     all_digits.then(|| digits.parse::<f64>().ok()).flatten().map(|number| number * factor)
-}
-
-/// The longest run of at most seven letters at the end that begins at a word boundary.
-fn tail_length(text: &str, wide: bool) -> Option<usize> {
-    let mut found = None;
-    let mut reversed = text.chars().rev().peekable();
-    for length in 1..=7 {
-        let Some(c) = reversed.next().filter(|c| is_letter(*c, wide)) else { break };
-        let before = reversed.peek().is_some_and(|before| is_word(*before, wide));
-        if is_word(c, wide) != before {
-            found = Some(length);
-        }
-    }
-    found
-}
-
-/// The longest run of at most seven letters at the start that ends at a word boundary.
-fn head_length(text: &str, wide: bool) -> Option<usize> {
-    let mut found = None;
-    let mut chars = text.chars().peekable();
-    for length in 1..=7 {
-        let Some(c) = chars.next().filter(|c| is_letter(*c, wide)) else { break };
-        let after = chars.peek().is_some_and(|after| is_word(*after, wide));
-        if is_word(c, wide) != after {
-            found = Some(length);
-        }
-    }
-    found
 }
 
 fn is_plain_space(c: char) -> bool {

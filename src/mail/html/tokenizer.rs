@@ -3,6 +3,7 @@
 //! The oddities are the point: what is a tag here decides which text and which links rules see. Source is scanned to
 //! and fro a bounded number of times: whatever was searched for once and not found is not searched for again.
 
+use super::source::{Source, doctype, is_name, is_name_first, is_space, section_end, skip_until_gt};
 use std::cell::Cell;
 
 /// An attribute as written.
@@ -104,56 +105,6 @@ pub struct Tokenizer {
     pub broken: bool,
     /// Octets that were looked at, each as often as it was: at most a few times the length of the source.
     pub looked_at: usize,
-}
-
-fn is_space(b: u8) -> bool {
-    matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0B | 0x0C)
-}
-
-fn is_name_first(b: u8) -> bool {
-    b.is_ascii_alphabetic() || b == b'_'
-}
-
-fn is_name(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':')
-}
-
-/// A view of the source that reads NUL beyond its end, as a C string does.
-#[derive(Clone, Copy)]
-struct Source<'t> {
-    text: &'t str,
-    bytes: &'t [u8],
-    looked_at: &'t Cell<usize>,
-}
-
-impl<'t> Source<'t> {
-    fn at(self, index: usize) -> u8 {
-        self.bytes.get(index).copied().unwrap_or(0)
-    }
-
-    fn end(self) -> usize {
-        self.bytes.len()
-    }
-
-    /// All boundaries are at ASCII characters, so that a slice is never refused.
-    fn slice(self, from: usize, to: usize) -> &'t str {
-        self.text.get(from..to).unwrap_or("")
-    }
-
-    fn find(self, byte: u8, from: usize) -> usize {
-        let place = self.bytes.get(from..).and_then(|rest| memchr::memchr(byte, rest)).map_or(self.end(), |at| from + at);
-        self.looked_at.set(self.looked_at.get() + place.saturating_sub(from));
-        place
-    }
-
-    fn skip(self, from: usize, member: fn(u8) -> bool) -> usize {
-        let mut place = from;
-        while place < self.end() && member(self.at(place)) {
-            place += 1;
-        }
-        self.looked_at.set(self.looked_at.get() + (place - from));
-        place
-    }
 }
 
 impl Tokenizer {
@@ -549,78 +500,6 @@ impl Tokenizer {
                 }
                 _ => return Step::Text,
             }
-        }
-    }
-}
-
-/// Where the `]]>` of a CDATA or RCDATA section begins.
-fn section_end(source: Source<'_>, mut s: usize) -> Option<usize> {
-    loop {
-        s = source.find(b']', s);
-        if s >= source.end() {
-            return None;
-        }
-        if source.at(s + 1) == b']' && source.at(s + 2) == b'>' {
-            return Some(s);
-        }
-        s += 1;
-    }
-}
-
-/// The `>` that ends an end tag: not one in quotes that follow a space or an equals sign.
-fn skip_until_gt(source: Source<'_>, from: usize) -> usize {
-    let mut quote = None;
-    let mut previous = b' ';
-    for (offset, &b) in source.bytes.get(from..).unwrap_or(&[]).iter().enumerate() {
-        match b {
-            b'>' if quote.is_none() => return from + offset,
-            b'"' | b'\'' if quote == Some(b) => quote = None,
-            b'"' | b'\'' if quote.is_none() && matches!(previous, b' ' | b'=') => quote = Some(b),
-            _ => {}
-        }
-        previous = b;
-    }
-    source.looked_at.set(source.looked_at.get() + source.end() - from.min(source.end()));
-    source.end()
-}
-
-/// `DOCTYPE …>` or `ENTITY …>` that begins at `s`: its end, or where it fails to be one, or nothing where it has no end.
-fn doctype(source: Source<'_>, s: usize) -> Result<usize, Option<usize>> {
-    let end = source.end();
-    let name_end = source.skip(s + 1, is_name);
-    if name_end >= end {
-        return Err(None);
-    }
-    let name = source.slice(s, name_end);
-    if !name.eq_ignore_ascii_case("DOCTYPE") && !name.eq_ignore_ascii_case("ENTITY") {
-        return Err(Some(name_end));
-    }
-    let mut s = name_end;
-    loop {
-        s = source.skip(s, is_space);
-        if s >= end {
-            return Err(None);
-        }
-        s = match source.at(s) {
-            b'>' => return Ok(s + 1),
-            quote @ (b'"' | b'\'') => source.find(quote, s + 1) + 1,
-            b'-' if s + 1 < end && source.at(s + 1) != b'-' => return Err(Some(s + 1)),
-            b'-' => {
-                let mut dash = s + 2;
-                loop {
-                    dash = source.find(b'-', dash) + 1;
-                    if dash >= end {
-                        return Err(None);
-                    }
-                    if source.at(dash) == b'-' {
-                        break dash + 1;
-                    }
-                }
-            }
-            _ => source.skip(s + 1, |b| !is_space(b) && b != b'>'),
-        };
-        if s >= end {
-            return Err(None);
         }
     }
 }
