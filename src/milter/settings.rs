@@ -42,7 +42,7 @@ crate::settings! {
         /// What becomes of a larger one: "scan" (judge its beginning), "accept", "tempfail", "reject".
         pub larger_message: Excess = "\"scan\"",
         /// Header fields kept of one message.
-        pub most_fields: usize = "10000",
+        pub most_fields: usize = "9000",
         /// Octets kept of a header section.
         pub largest_header: ByteCount = "\"1 MB\"",
         /// What becomes of a message with more: "scan", "accept", "tempfail", "reject". Fields beyond the limit are not

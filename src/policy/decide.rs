@@ -81,6 +81,11 @@ fn severity(action: &Action) -> u8 {
     }
 }
 
+/// The stricter of two actions.
+pub fn stricter(one: Action, other: Action) -> Action {
+    if severity(&other) > severity(&one) { other } else { one }
+}
+
 pub fn decide(findings: &Findings, client: &Client, envelope: &Envelope, settings: &Settings, id: &str) -> Decision {
     let sender = match Sender::of(client, settings) {
         Sender::Outside => None,

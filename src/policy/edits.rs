@@ -64,9 +64,81 @@ fn rewritten(standing: &[Standing<'_>], rewrite: &Rewrite<'_>, decoded_subject: 
     Some(Edit::Replace { name, occurrence: 1, value })
 }
 
+/// The message as it will leave: its fields with the edits carried out, then its body. `standing` are the fields of `sent`.
+pub fn applied(sent: &[u8], standing: &[Standing<'_>], edits: &[Edit]) -> Vec<u8> {
+    let (mut above, mut below) = (Vec::new(), Vec::new());
+    let mut changed: HashMap<(String, u32), Option<&[u8]>> = HashMap::new();
+    for edit in edits {
+        match edit {
+            Edit::Prepend { name, value } => above.push(line(name.as_bytes(), value)),
+            Edit::Append { name, value } => below.push(line(name.as_bytes(), value)),
+            Edit::Replace { name, occurrence, value } => {
+                changed.insert((name.to_ascii_lowercase(), *occurrence), Some(value));
+            }
+            Edit::Remove { name, occurrence } => {
+                changed.insert((name.to_ascii_lowercase(), *occurrence), None);
+            }
+        }
+    }
+    let mut out: Vec<u8> = above.into_iter().rev().flatten().collect();
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    let mut octets_of_fields = 0;
+    for field in standing {
+        let name = String::from_utf8_lossy(field.name).to_ascii_lowercase();
+        let occurrence = seen.entry(name.clone()).or_default();
+        *occurrence += 1;
+        octets_of_fields += field.name.len() + 1 + field.value.len();
+        match changed.get(&(name, *occurrence)) {
+            Some(None) => {}
+            Some(Some(value)) => out.extend_from_slice(&line(field.name, value)),
+            None => {
+                out.extend_from_slice(field.name);
+                out.push(b':');
+                out.extend_from_slice(field.value);
+            }
+        }
+    }
+    below.into_iter().for_each(|field| out.extend_from_slice(&field));
+    // A milter is given fields one by one, so nothing stands between them.
+    out.extend_from_slice(sent.get(octets_of_fields..).unwrap_or_default());
+    out
+}
+
+/// A field as signatures want it: its lines end in CR LF.
+fn line(name: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut out = [name, b": "].concat();
+    for octet in value {
+        match octet {
+            b'\r' => {}
+            b'\n' => out.extend_from_slice(b"\r\n"),
+            octet => out.push(*octet),
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signature_covers_the_fields_as_they_will_be() {
+        let sent = b"X-Spam-Flag: NO\r\nSubject: a\r\n b\r\nTo: c\r\n\r\nbody\r\n";
+        let fields = [("X-Spam-Flag", " NO\r\n"), ("Subject", " a\r\n b\r\n"), ("To", " c\r\n")];
+        let edits = [
+            Edit::Remove { name: "x-spam-flag".into(), occurrence: 1 },
+            Edit::Replace { name: "Subject".into(), occurrence: 1, value: b"[SPAM] a\n b".to_vec() },
+            Edit::Prepend { name: "One".into(), value: b"1".to_vec() },
+            Edit::Prepend { name: "Two".into(), value: b"2".to_vec() },
+            Edit::Append { name: "Last".into(), value: b"3".to_vec() },
+        ];
+        assert_eq!(
+            String::from_utf8_lossy(&applied(sent, &standing(&fields), &edits)),
+            "Two: 2\r\nOne: 1\r\nSubject: [SPAM] a\r\n b\r\nTo: c\r\nLast: 3\r\n\r\nbody\r\n"
+        );
+        assert_eq!(applied(sent, &standing(&fields), &[]), sent);
+    }
 
     fn standing<'m>(fields: &'m [(&'m str, &'m str)]) -> Vec<Standing<'m>> {
         fields.iter().map(|(name, value)| Standing { name: name.as_bytes(), value: value.as_bytes() }).collect()

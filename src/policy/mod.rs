@@ -6,6 +6,6 @@ pub mod expression;
 pub mod settings;
 pub mod subject;
 
-pub use decide::{Decision, Sender, decide};
+pub use decide::{Decision, Sender, decide, stricter};
 pub use expression::Expression;
 pub use settings::Settings;

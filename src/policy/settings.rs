@@ -84,6 +84,36 @@ crate::settings! {
     }
 }
 
+impl Settings {
+    /// All conditions, with the names of their settings.
+    pub fn conditions(&self) -> impl Iterator<Item = (&'static str, &Expression)> {
+        let own = [
+            ("mark", &self.mark),
+            ("rewrite", &self.rewrite),
+            ("quarantine", &self.quarantine),
+            ("discard", &self.discard),
+            ("tempfail", &self.tempfail),
+            ("reject", &self.reject),
+        ];
+        let groups = self.groups.iter().map(|group| &group.differences.0);
+        own.into_iter().chain([&self.trusted, &self.authenticated].into_iter().chain(groups).flat_map(Differences::conditions))
+    }
+}
+
+impl Differences {
+    fn conditions(&self) -> impl Iterator<Item = (&'static str, &Expression)> {
+        let own = [
+            ("mark", &self.mark),
+            ("rewrite", &self.rewrite),
+            ("quarantine", &self.quarantine),
+            ("discard", &self.discard),
+            ("tempfail", &self.tempfail),
+            ("reject", &self.reject),
+        ];
+        own.into_iter().filter_map(|(name, condition)| condition.as_ref().map(|condition| (name, condition)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

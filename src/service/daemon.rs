@@ -60,11 +60,6 @@ pub fn serve(wishes: &Wishes) -> ExitCode {
     };
     let log = Log::install(&config.log);
     std::panic::set_hook(Box::new(tell_panic));
-    let (judge, complaints) = match judge::build(&config, wishes) {
-        Ok(built) => built,
-        Err(complaints) => return refuse(&complaints),
-    };
-    tell(&complaints);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).min(4))
         .max_blocking_threads(config.milter.judges.max(1) + 4)
@@ -77,6 +72,13 @@ pub fn serve(wishes: &Wishes) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&[trouble("no threads to run on", &error)]),
     };
+    let inside = runtime.enter();
+    let (judge, complaints) = match judge::build(&config, wishes) {
+        Ok(built) => built,
+        Err(complaints) => return refuse(&complaints),
+    };
+    drop(inside);
+    tell(&complaints);
     raise_descriptors(config.milter.connections);
     let status = runtime.block_on(run(wishes.clone(), config, judge, &log));
     // A judge that does not come back in time is left behind: its message was asked to come back.

@@ -3,43 +3,162 @@
 use super::authentication::Desk;
 use super::config::Config;
 use super::daemon::Wishes;
-use crate::base::Complaint;
-use crate::mail::{Arrival, Mail};
+use super::rule_files;
+use crate::base::{Clock, Complaint, Severity};
+use crate::facts::{Answer, Authentication};
+use crate::mail::{Arrival, Client, Envelope, HeaderQuery, Mail, Reading};
 use crate::milter::{Judge, Judgement, Letter, Summary};
-use crate::outcome::{Action, Verdict};
+use crate::outcome::{Action, Edit, Findings, Verdict};
+use crate::policy::edits::{Rewrite, Standing, applied, edits};
+use crate::policy::{self, Decision, decide, stricter};
+use crate::rules::RuleSet;
+use crate::rules::engine::Program;
+use crate::rules::report::{Occasion, Rendering};
+use crate::scan::{Engine, Judged, Network, Wish};
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Builds everything that a configuration asks for.
+/// Time left for edits and signing when the engine must have come to an end.
+const RESERVE: Duration = Duration::from_secs(2);
+
+/// Builds everything that a configuration asks for. To be called inside the runtime on which the network will be asked.
 ///
 /// # Errors
 /// Mistakes that make it unusable as a whole.
 pub fn build(config: &Config, wishes: &Wishes) -> Result<(Box<dyn Judge>, Vec<Complaint>), Vec<Complaint>> {
-    let (desk, complaints) = Desk::build(config, wishes)?;
-    Ok((Box::new(Filter { desk, local: config.rules.local }), complaints))
+    let (set, mut complaints) = rule_files::load(&config.rules);
+    complaints.extend(unknown_rules(&config.policy, &set));
+    if complaints.iter().any(|complaint| complaint.severity == Severity::Error) {
+        return Err(complaints);
+    }
+    let (desk, of_authentication) = Desk::build(config, wishes)?;
+    complaints.extend(of_authentication);
+    let mut engine = Engine::local(Program::new(set));
+    if let (false, Ok(runtime)) = (config.rules.local, tokio::runtime::Handle::try_current()) {
+        let network = Network::new(desk.resolver.clone(), desk.verifier.clone(), Clock::System, runtime);
+        engine = Engine { gather: Some(Arc::new(network)), network: true, ..engine };
+    }
+    // Made now, so that it is not the first message that waits for it.
+    engine.program.plan(engine.score_set());
+    Ok((Box::new(Filter { engine, desk, policy: config.policy.clone(), host: host_name() }), complaints))
+}
+
+/// Conditions that name a rule which no file defines: it would never hold.
+fn unknown_rules(policy: &policy::Settings, set: &RuleSet) -> Vec<Complaint> {
+    policy
+        .conditions()
+        .flat_map(|(name, condition)| condition.rules().map(move |rule| (name, rule)))
+        .filter(|(_, rule)| set.index(rule).is_none())
+        .map(|(name, rule)| Complaint {
+            severity: Severity::Warning,
+            place: None,
+            what: format!("{name} in [policy] names {rule}, which no rule file defines"),
+            remedy: "correct the name, or add the rule; until then it counts as not hit".to_owned(),
+        })
+        .collect()
 }
 
 struct Filter {
+    engine: Engine,
     desk: Desk,
-    /// No network question at all.
-    local: bool,
+    policy: policy::Settings,
+    host: String,
 }
 
 impl Judge for Filter {
     fn message(&self, letter: Letter) -> Judgement {
-        let accept = Verdict { action: Action::Accept, spam: false, edits: Vec::new() };
-        let mail = Mail::parse(letter.raw);
-        let Arrival::Live(live) = &letter.arrival else { return Judgement { verdict: accept, summary: Summary::default() } };
-        let (client, envelope) = &**live;
-        let sent = mail.as_sent();
-        let outsider = self.desk.outsider(&mail, &letter.arrival);
-        let facts = match tokio::runtime::Handle::try_current() {
-            Ok(runtime) if !self.local => self.desk.ask(&runtime, sent, outsider.as_ref()),
-            Ok(_) | Err(_) => None,
+        let Letter { id, arrival, raw, deadline, .. } = letter;
+        let wish = Wish { deadline: deadline.checked_sub(RESERVE), ..Wish::default() };
+        let judged = self.engine.judge(raw, arrival, wish);
+        let (client, envelope) = match &*judged.arrival {
+            Arrival::Live(live) => (&live.0, &live.1),
+            Arrival::FromFields => (&Client::default(), &Envelope::default()),
         };
-        let action = facts.as_ref().and_then(|facts| self.desk.action(sent, client, outsider.as_ref(), facts)).unwrap_or(Action::Accept);
-        let mut edits = self.desk.edits(sent, envelope, outsider.as_ref(), facts.as_ref());
-        if outsider.is_none() {
-            edits.extend(self.desk.signatures(sent, client));
+        let mut decision = decide(&judged.findings, client, envelope, &self.policy, &id);
+        let outsider = self.desk.outsider(&judged.mail, &judged.arrival);
+        let facts = judged.facts.authentication.as_ref().and_then(Answer::known);
+        let sent = judged.mail.as_sent();
+        if let Some(refusal) = facts.and_then(|facts| self.desk.action(sent, client, outsider.as_ref(), facts)) {
+            decision.action = stricter(decision.action, refusal);
         }
-        Judgement { verdict: Verdict { action, edits, ..accept }, summary: Summary::default() }
+        let edits = match &decision.action {
+            Action::Accept | Action::Quarantine(_) => {
+                let mut edits = self.edits(&judged, &decision);
+                edits.extend(self.desk.edits(sent, envelope, outsider.as_ref(), facts));
+                if outsider.is_none() {
+                    // Last, over the fields as they will be.
+                    edits.extend(self.desk.signatures(&applied(sent, &standing(&judged.mail), &edits), client));
+                }
+                edits
+            }
+            Action::Discard | Action::TempFail(_) | Action::Reject(_) => Vec::new(),
+        };
+        let summary = summary(&judged.findings, &decision, facts);
+        Judgement { verdict: Verdict { action: decision.action, spam: decision.spam, edits }, summary }
     }
+}
+
+impl Filter {
+    fn edits(&self, judged: &Judged, decision: &Decision) -> Vec<Edit> {
+        let set = &self.engine.program.set;
+        let standing = standing(&judged.mail);
+        let Some(findings) = shown(&judged.findings, decision, self.policy.headers) else {
+            return edits(&standing, &[], &[], "");
+        };
+        let reading = Reading::new(&judged.mail, &judged.arrival, &set.options.view);
+        let now = self.engine.clock.unix();
+        let occasion = Occasion { host: self.host.clone(), now, autolearn: "disabled".to_owned(), ..Occasion::default() };
+        let rendering = Rendering { set, reading: &reading, findings: &findings, occasion: &occasion };
+        let fields = rendering.fields();
+        if !decision.rewrite {
+            return edits(&standing, &fields, &[], "");
+        }
+        let tags: Vec<(&str, String)> =
+            rendering.rewrites().into_iter().map(|(field, tag)| (field, String::from_utf8_lossy(&tag).into_owned())).collect();
+        let rewrites: Vec<Rewrite<'_>> = tags.iter().map(|(field, tag)| Rewrite { field, tag }).collect();
+        let subject = HeaderQuery::parse("Subject").ok().and_then(|query| reading.header(&query)).unwrap_or_default();
+        edits(&standing, &fields, &rewrites, &String::from_utf8_lossy(&subject))
+    }
+}
+
+/// The findings that the X-Spam fields speak of; `None`: no field is written. Fields and mark must not contradict each other.
+fn shown(findings: &Findings, decision: &Decision, on_ham: bool) -> Option<Findings> {
+    match (decision.spam, findings.is_spam()) {
+        (true, true) => Some(findings.clone()),
+        (false, false) => on_ham.then(|| findings.clone()),
+        // Marked by a condition of the operator's below the required score.
+        (true, false) => Some(Findings { required: findings.score, ..findings.clone() }),
+        // Spam, but `mark` does not hold: mail of those who logged in, for example.
+        (false, true) => None,
+    }
+}
+
+/// The fields as the mail server knows them: without the Received field that it has not written yet.
+fn standing(mail: &Mail) -> Vec<Standing<'_>> {
+    let seen = mail.as_seen();
+    let ours = seen.len() - mail.as_sent().len();
+    let fields = mail.fields().iter().filter(|field| field.name.start >= ours);
+    fields.map(|field| Standing { name: field.name(seen), value: field.value(seen) }).collect()
+}
+
+fn summary(findings: &Findings, decision: &Decision, facts: Option<&Authentication>) -> Summary {
+    let mut notes = Vec::new();
+    if let Some(facts) = facts {
+        notes.push(format!("dmarc:{}", format!("{:?}", facts.dmarc.result).to_ascii_lowercase()));
+    }
+    if findings.partial {
+        notes.push("partial".to_owned());
+    }
+    if decision.divided {
+        notes.push("recipients-differ".to_owned());
+    }
+    notes.extend(findings.over_budget.iter().map(|rule| format!("over-budget:{rule}")));
+    let rules = findings.hits.iter().map(|hit| hit.rule.clone()).collect();
+    Summary { score: findings.score, required: findings.required, rules, notes }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }

@@ -145,8 +145,20 @@ impl Daemon {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The log lines of messages, as JSON.
-    pub fn messages(&self) -> Vec<serde_json::Value> {
+    /// The log lines of so many messages; a line is written after the reply.
+    pub fn logged(&self, count: usize) -> Vec<serde_json::Value> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let messages = self.messages();
+            if messages.len() >= count || Instant::now() > deadline {
+                assert_eq!(messages.len(), count);
+                return messages;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn messages(&self) -> Vec<serde_json::Value> {
         let text = self.log_text();
         text.lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
@@ -319,12 +331,22 @@ impl Smtp {
 
     /// One message; answers the last reply. `raw` may have any line ends.
     pub fn send(&mut self, from: &str, to: &str, raw: &[u8]) -> std::io::Result<String> {
-        for line in [format!("MAIL FROM:<{from}>"), format!("RCPT TO:<{to}>"), "DATA".to_owned()] {
+        for line in [format!("MAIL FROM:<{from}>"), format!("RCPT TO:<{to}>")] {
             let reply = self.command(&line)?;
-            if !reply.starts_with(['2', '3']) {
+            if !reply.starts_with('2') {
                 let _ = self.command("RSET")?;
                 return Ok(reply);
             }
+        }
+        self.data(raw)
+    }
+
+    /// DATA and the message.
+    pub fn data(&mut self, raw: &[u8]) -> std::io::Result<String> {
+        let reply = self.command("DATA")?;
+        if !reply.starts_with('3') {
+            let _ = self.command("RSET")?;
+            return Ok(reply);
         }
         self.reader.get_mut().write_all(&on_the_wire(raw))?;
         self.reply()
