@@ -15,8 +15,12 @@ static FOLDERS: AtomicU32 = AtomicU32::new(0);
 
 impl Folder {
     pub fn new(name: &str) -> Folder {
+        Folder::below(&std::env::temp_dir(), name)
+    }
+
+    pub fn below(parent: &Path, name: &str) -> Folder {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("hamgate-{name}-{}-{number}", std::process::id()));
+        let path = parent.join(format!("hamgate-{name}-{}-{number}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
