@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(
             complaints(text),
             vec![
-                "hamgate.toml:1: setting \"colour\" outside of any section: put it below one of [milter], [rules], [policy], [log]",
+                &format!("hamgate.toml:1: setting \"colour\" outside of any section: put it below one of [{}]", Config::NAMES.join("], [")),
                 "hamgate.toml:3: listen in [milter]: \"tcp:1\": write inet:8891@localhost, inet6:8891@::1 or \
                  unix:/run/hamgate/milter.sock, the last with owner=USER:GROUP and mode=660 after a comma where wanted",
                 "hamgate.toml:4: idle in [milter]: \"5\": give a number and a unit, such as \"5 min\"",
