@@ -134,7 +134,7 @@ fn attributes(reading: &Reading<'_>, stream: &mut Stream<'_>) {
     let mut left = MOST_ATTRIBUTES;
     for part in reading.mail.parts().iter().filter(|part| part.is_leaf() && part.effective_type == "text/html") {
         let html = part.decoded();
-        for at in memchr::memchr_iter(b'<', &html) {
+        for at in memchr::memchr_iter(b'<', html) {
             if left == 0 {
                 return;
             }

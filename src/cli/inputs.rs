@@ -147,7 +147,7 @@ fn is_separator(line: &[u8]) -> bool {
     let time =
         |word: &&str| word.len() >= 5 && word.as_bytes().get(2) == Some(&b':') && word.bytes().all(|c| c.is_ascii_digit() || c == b':');
     let year = |word: &&str| word.len() == 4 && word.bytes().all(|c| c.is_ascii_digit());
-    words.iter().any(|word| time(word)) && words.iter().any(|word| year(word))
+    words.iter().any(time) && words.iter().any(year)
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ impl Session {
 
     /// The message is over before its end: refused at MAIL.
     pub fn drop_message(&mut self) {
-        self.back_to_connected();
+        self.back_back_to_connected();
     }
 
     pub fn step(&mut self, command: Command) -> Result<Step, OutOfOrder> {
@@ -175,7 +175,7 @@ impl Session {
             }
             Command::Abort => {
                 self.aborted += u64::from(self.in_message());
-                self.back_to_connected();
+                self.back_back_to_connected();
                 Ok(Step::Silence)
             }
             Command::Unknown(_) => Ok(Step::GoOn(Stage::Unknown)),
@@ -212,7 +212,7 @@ impl Session {
     fn helo(&mut self, name: &CString) -> Result<Step, OutOfOrder> {
         // RFC 5321 §4.1.4: a greeting in the middle of a message ends it.
         self.aborted += u64::from(self.in_message());
-        self.back_to_connected();
+        self.back_back_to_connected();
         let tls = self.macros.get("tls_version").unwrap_or_default().to_owned();
         match &mut self.state {
             State::Connected(connected) => {
@@ -226,7 +226,7 @@ impl Session {
 
     fn mail(&mut self, sender: &EnvAddrPayload) -> Result<Step, OutOfOrder> {
         self.aborted += u64::from(self.in_message());
-        self.to_connected();
+        self.back_to_connected();
         self.macros.forget_from(MacroStage::Rcpt);
         match std::mem::replace(&mut self.state, State::Negotiated(Negotiated)) {
             State::Connected(mut connected) => {
@@ -308,14 +308,14 @@ impl Session {
     }
 
     /// Ends a message, if there is one; its macros go with it.
-    fn back_to_connected(&mut self) {
+    fn back_back_to_connected(&mut self) {
         if self.in_message() {
             self.macros.forget_from(MacroStage::Mail);
         }
-        self.to_connected();
+        self.back_to_connected();
     }
 
-    fn to_connected(&mut self) {
+    fn back_to_connected(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Negotiated(Negotiated)) {
             State::Negotiated(negotiated) => State::Negotiated(negotiated),
             State::Connected(connected) => State::Connected(connected),

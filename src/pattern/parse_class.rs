@@ -137,7 +137,7 @@ fn named(name: &[u8], charset: Charset) -> Option<Octets> {
         b"ascii" => u8::is_ascii,
         _ => return None,
     };
-    let ascii = (0..=255u8).filter(|octet| test(octet)).fold(Octets::NONE, Octets::with);
+    let ascii = (0..=255u8).filter(test).fold(Octets::NONE, Octets::with);
     let latin1 = match (charset, name) {
         (Charset::Unicode, b"alpha") => latin1_letters(),
         (Charset::Unicode, b"alnum" | b"word") => latin1_letters(),

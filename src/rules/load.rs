@@ -138,10 +138,7 @@ impl Parser<'_> {
 
     /// Understands one line; gives the path of an `include`.
     fn line(&mut self, text: &str, place: &Place) -> Option<String> {
-        let text = match localized(text, &self.settings.language) {
-            Some(text) => text,
-            None => return None,
-        };
+        let text = localized(text, &self.settings.language)?;
         let (word, value) = lexer::first_word(text);
         let key = lexer::key(word);
         let outcome = match key.as_str() {

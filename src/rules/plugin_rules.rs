@@ -87,7 +87,7 @@ fn next_term(text: &str) -> Option<(&str, bool, &str, &str)> {
 /// `/…/imsx` or `m?…?imsx`: it ends at the first such closer that modifiers and white space (or the end) follow.
 fn pattern_length(text: &str) -> Option<usize> {
     let (closer, from) = match text.strip_prefix('m').and_then(|rest| rest.chars().next()) {
-        Some(delimiter) if !text.starts_with('/') && !(delimiter == '_' || delimiter.is_alphanumeric()) => {
+        Some(delimiter) if !(text.starts_with('/') || delimiter == '_' || delimiter.is_alphanumeric()) => {
             (delimiter, 1 + delimiter.len_utf8())
         }
         Some(_) | None => ('/', 1),

@@ -1,4 +1,6 @@
 //! All integration tests in one binary.
+#![allow(clippy::unwrap_used)]
+
 mod arc;
 mod dkim;
 mod dmarc;

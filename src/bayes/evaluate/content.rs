@@ -87,7 +87,7 @@ fn parts(mail: &Mail) -> Vec<Piece> {
         let is_text = part.content_type.starts_with("text/") && (part.name.is_empty() || part.content_type == "text/html");
         if is_text {
             let declared = if part.charset.is_empty() { "utf-8" } else { &part.charset };
-            let text = charset::normalize(&octets, declared, false).into_owned();
+            let text = charset::normalize(octets, declared, false).into_owned();
             let text = PATTERNS.as_ref().map_or_else(|| text.clone(), |p| p.sponsor.replace(&without_footer(&text), "").into_owned());
             let text = clean(&text);
             let text = PATTERNS.as_ref().map_or_else(|| text.clone(), |p| p.meta_charset.replace_all(&text, "${1}utf-8").into_owned());
