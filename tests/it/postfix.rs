@@ -155,11 +155,11 @@ fn a_postmasters_usual_lines_work_after_a_reload() {
     // A wrong line costs itself alone; a wrong configuration keeps the old.
     rules.write("broken.cf", "header BROKEN Subject =~ /(unclosed/\nscore BROKEN 1\nno_such_option 1\n");
     assert!(daemon.reload());
-    assert!(daemon.log_text().contains("broken.cf:1"), "{}", daemon.log_text());
+    daemon.says("broken.cf:1");
     let config = daemon.log.with_file_name("hamgate.toml");
     std::fs::write(&config, "[policy]\nrejct = \"off\"\n").unwrap();
     assert!(!daemon.reload());
-    assert!(daemon.log_text().contains("hamgate.toml:2"), "{}", daemon.log_text());
+    daemon.says("hamgate.toml:2");
     assert_eq!(subject("box2").0, "[SPAM] Urgent: action is required");
 }
 

@@ -162,6 +162,15 @@ impl Daemon {
         }
     }
 
+    /// The log says this, now or soon: lines are written by a thread of their own.
+    pub fn says(&self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !self.log_text().contains(text) {
+            assert!(Instant::now() < deadline, "the log does not say {text}: {}", self.log_text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn messages(&self) -> Vec<serde_json::Value> {
         let text = self.log_text();
         text.lines()
