@@ -59,6 +59,26 @@ fn pattern(rule: &Rule, printed: &Value) -> String {
     }
 }
 
+/// A meta in a circle, or one that reads such a meta.
+fn waits_for_itself(set: &RuleSet, name: &str) -> bool {
+    let mut solved: HashSet<usize> = HashSet::new();
+    loop {
+        let before = solved.len();
+        for (at, rule) in set.rules.iter().enumerate() {
+            let ready = match &rule.test {
+                Test::Meta(expression) => expression.operands().iter().all(|operand| solved.contains(operand)),
+                _ => true,
+            };
+            if ready {
+                solved.insert(at);
+            }
+        }
+        if solved.len() == before {
+            return set.index(name).is_some_and(|at| !solved.contains(&at));
+        }
+    }
+}
+
 fn differences(set: &RuleSet, theirs: &Value) -> Vec<String> {
     let name = theirs["name"].as_str().unwrap();
     let Some(ours) = set.get(name) else { return vec!["missing".into()] };
@@ -74,6 +94,8 @@ fn differences(set: &RuleSet, theirs: &Value) -> Vec<String> {
         priorities = (0, 0);
     }
     let operands: Vec<&str> = match &ours.test {
+        // SpamAssassin forgets the operands of a meta that can never be evaluated.
+        Test::Meta(_) if theirs["operands"] == Value::Array(Vec::new()) && waits_for_itself(set, name) => Vec::new(),
         Test::Meta(expression) => expression.operands().into_iter().map(|at| &*set.rules[at].name).collect(),
         _ => Vec::new(),
     };
