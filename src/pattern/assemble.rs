@@ -248,7 +248,9 @@ impl Assembler {
                 self.program.code[over as usize] = Instruction::Jump(end);
             }
             Condition::Set(groups) => {
-                self.program.references.push((groups.clone(), super::tree::Fold::None));
+                // A condition on a group that does not exist is never met.
+                let groups = groups.iter().copied().filter(|group| (*group as usize) < self.kept.len()).collect();
+                self.program.references.push((groups, super::tree::Fold::None));
                 let reference = self.program.references.len() as u32 - 1;
                 let at = self.push(Instruction::Fail);
                 let other = self.two(yes, no, follow);
@@ -422,6 +424,11 @@ fn size(node: &Node) -> usize {
         _ => 1,
     };
     node.children().into_iter().map(size).fold(own, usize::saturating_add)
+}
+
+/// Can the tree match at the start of the subject alone?
+pub fn is_anchored(tree: &Node) -> bool {
+    begins_with(tree, &|node| *node == Node::Assert(Assertion::TextStart))
 }
 
 fn start(tree: &Node) -> Start {

@@ -7,7 +7,7 @@ use super::tree::Assertion;
 /// A register that holds nothing.
 pub const UNSET: u32 = u32::MAX;
 /// Entries of the stack of choices.
-const STACK: usize = 1 << 20;
+const STACK: usize = 1 << 19;
 
 /// What a search ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,12 +244,19 @@ impl Thread<'_, '_> {
         }
     }
 
+    /// Octets looked at one by one, or many at a time, as steps.
+    fn charge(&mut self, octets: usize, many: bool) {
+        let steps = octets as u64 / if many { 128 } else { 8 };
+        *self.steps = self.steps.saturating_sub(steps);
+    }
+
     fn step(&mut self, inside: bool) -> bool {
         self.at += 1;
         inside
     }
 
     fn push(&mut self, entry: Entry) {
+        *self.steps = self.steps.saturating_sub(1);
         self.scratch.stack.push(entry);
     }
 
@@ -267,6 +274,7 @@ impl Thread<'_, '_> {
     }
 
     fn control(&mut self, instruction: Instruction, start: usize) -> bool {
+        *self.steps = self.steps.saturating_sub(1);
         let program = self.search.program;
         match instruction {
             Instruction::Jump(to) => {
@@ -393,7 +401,7 @@ impl Thread<'_, '_> {
         let (start, end) = (self.read(2 * group) as usize, self.read(2 * group + 1) as usize);
         let subject = self.search.subject;
         let (Some(then), Some(now)) = (subject.get(start..end), subject.get(self.at..self.at + (end - start))) else { return false };
-        *self.steps = self.steps.saturating_sub(then.len() as u64 / 16);
+        self.charge(then.len(), false);
         let same = then == now || then.iter().zip(now).all(|(a, b)| fold.same(*a, *b));
         self.at += then.len();
         same
@@ -447,6 +455,7 @@ impl Thread<'_, '_> {
     /// Choices above `height` go; what restores registers stays.
     fn forget_choices(&mut self, height: usize) {
         let mut kept = height;
+        self.charge(self.scratch.stack.len().saturating_sub(height), false);
         for at in height..self.scratch.stack.len() {
             let entry = self.scratch.stack[at];
             if matches!(entry, Entry::Register { .. } | Entry::Frame { .. } | Entry::Barrier { .. }) {
@@ -554,6 +563,7 @@ impl Thread<'_, '_> {
         let pc = self.pc - 1;
         match set_loop.kind {
             LoopKind::Lazy => {
+                self.charge(set_loop.min as usize, false);
                 if self.run_end(set_loop, self.at, least) < least {
                     return false;
                 }
@@ -561,10 +571,10 @@ impl Thread<'_, '_> {
             }
             LoopKind::Greedy | LoopKind::Whole => {
                 let end = self.run_end(set_loop, self.at, most);
+                self.charge(end - self.at, set_loop.scan != Scan::Table);
                 if end < least {
                     return false;
                 }
-                *self.steps = self.steps.saturating_sub((end - self.at) as u64 / 64);
                 if set_loop.kind == LoopKind::Whole {
                     self.at = end;
                     return self.may_follow(set_loop, end);
@@ -604,8 +614,11 @@ impl Thread<'_, '_> {
             }
             (Some(octets), None) => last_place(subject, octets, set_loop.follow_end, end, least),
         };
-        let Some(place) = place else { return false };
-        *self.steps = self.steps.saturating_sub((end - place) as u64 / 64);
+        let Some(place) = place else {
+            self.charge(end - least, set_loop.follow_one.is_some());
+            return false;
+        };
+        self.charge(end - place, set_loop.follow_one.is_some());
         if place > least {
             self.push(Entry::Greedy { pc, at: place as u32, least: least as u32 });
         }
@@ -625,11 +638,12 @@ impl Thread<'_, '_> {
         let mut place = at;
         while !self.may_follow(set_loop, place) {
             if place >= most || !set_loop.set.contains(self.search.subject[place]) {
+                self.charge(place - at, false);
                 return false;
             }
             place += 1;
         }
-        *self.steps = self.steps.saturating_sub((place - at) as u64 / 64);
+        self.charge(place - at, false);
         if place < most {
             self.push(Entry::Lazy { pc, at: place as u32, most: most as u32 });
         }

@@ -159,6 +159,8 @@ impl<'a> Parser<'a> {
 
     pub fn branch(&mut self) -> Parse<Node> {
         let mut nodes = Vec::new();
+        // A brace that is no quantifier stands for itself, but not just after what it could have quantified.
+        let mut brace_allowed = true;
         loop {
             self.skip_spaces()?;
             match self.peek() {
@@ -166,8 +168,13 @@ impl<'a> Parser<'a> {
                 Some(_) => {}
             }
             let began = self.at;
-            let Some(atom) = self.atom(nodes.is_empty())? else { continue };
-            let node = self.quantified(atom, began)?;
+            let caret = self.peek() == Some(b'^');
+            let Some(atom) = self.atom(brace_allowed)? else {
+                brace_allowed = true;
+                continue;
+            };
+            let (node, quantified) = self.quantified(atom, began)?;
+            brace_allowed = quantified || caret;
             match node {
                 Node::Concat(inner) => nodes.extend(inner),
                 Node::Empty => {}
@@ -195,7 +202,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `None`: something without a node, such as `(?i)`.
-    fn atom(&mut self, first: bool) -> Parse<Option<Node>> {
+    fn atom(&mut self, brace_allowed: bool) -> Parse<Option<Node>> {
         let Some(octet) = self.next() else { return Ok(None) };
         let node = match octet {
             b'(' => return self.group(),
@@ -208,8 +215,7 @@ impl<'a> Parser<'a> {
             b'$' => Node::Assert(Assertion::TextEndOrFinalLf),
             b'\\' => return self.escape().map(Some),
             b'*' | b'+' | b'?' => return self.fail("a quantifier follows nothing: escape it as \\* or put something before it"),
-            b'{' if self.bounds(self.at)?.is_some() => return self.fail("a quantifier follows nothing: escape it as \\{"),
-            b'{' if !first => return self.fail("a '{' that begins no quantifier: escape it as \\{"),
+            b'{' if !brace_allowed => return self.fail("a '{' that begins no quantifier: escape it as \\{"),
             other => self.literal(other),
         };
         Ok(Some(node))
@@ -224,10 +230,15 @@ impl<'a> Parser<'a> {
         Node::Set(class::code_point(code, self.flags.folding()))
     }
 
-    fn quantified(&mut self, atom: Node, began: usize) -> Parse<Node> {
+    /// The atom with the quantifier after it, if there is one.
+    fn quantified(&mut self, atom: Node, began: usize) -> Parse<(Node, bool)> {
         self.skip_spaces()?;
-        let Some((min, max, end)) = self.quantifier()? else { return Ok(atom) };
+        let Some((min, max, end)) = self.quantifier()? else { return Ok((atom, false)) };
+        let braces = self.peek() == Some(b'{');
         self.at = end;
+        if max == Some(min) && self.peek() == Some(b'?') {
+            return self.fail("a ? after a fixed number has no use: remove it");
+        }
         let kind = if self.eat(b"?") {
             RepeatKind::Lazy
         } else if self.eat(b"+") {
@@ -243,11 +254,17 @@ impl<'a> Parser<'a> {
             let what = String::from_utf8_lossy(&self.text[began..self.at]).into_owned();
             return self.fail(&format!("{what} matches the empty string without end: remove the quantifier"));
         }
-        Ok(match (min, max) {
+        let captures = |node: &Node| node.any(&|node| matches!(node, Node::Group(..) | Node::Backreference(_) | Node::Recurse(_)));
+        // Perl's study of the pattern reaches the outermost level for certain.
+        if braces && (min > 0 || max == Some(0)) && self.depth == 1 && !self.in_look && atom.width() == (0, Some(0)) && !captures(&atom) {
+            return self.fail("a number of times is given for what matches the empty string: remove the braces");
+        }
+        let node = match (min, max) {
             (1, Some(1)) if kind != RepeatKind::Possessive => atom,
             (0, Some(0)) => no_repeat(atom),
             _ => Node::Repeat(Box::new(Repeat { node: atom, min, max, kind })),
-        })
+        };
+        Ok((node, true))
     }
 
     /// A quantifier here: its bounds and where it ends.
@@ -263,7 +280,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `n}`, `n,}`, `,m}`, `n,m}`, with blanks allowed inside (perlre, 5.34).
-    fn bounds(&self, at: usize) -> Parse<Option<(u32, Option<u32>, usize)>> {
+    pub(super) fn bounds(&self, at: usize) -> Parse<Option<(u32, Option<u32>, usize)>> {
         let inside = self.text.get(at..).unwrap_or(&[]);
         let Some(close) = memchr::memchr(b'}', inside) else { return Ok(None) };
         let words: Vec<&[u8]> = inside[..close].split(|octet| *octet == b',').map(trim_blanks).collect();

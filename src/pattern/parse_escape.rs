@@ -12,7 +12,7 @@ impl Parser<'_> {
         if let Some(node) = self.assertion(octet)? {
             return Ok(node);
         }
-        if octet == b'N' && self.peek_at(1) == Some(b'{') && !self.peek_at(2).is_some_and(|next| next.is_ascii_digit()) {
+        if octet == b'N' && self.peek_at(1) == Some(b'{') && self.bounds(self.at + 2)?.is_none() {
             return match self.character_escape(false)? {
                 Some(code) => Ok(self.code_point(code)),
                 None => self.fail("\\N{name} is not known here: write the octets as \\xHH"),

@@ -1,9 +1,9 @@
 //! Patterns that are tried on the same texts: one pass over a text tells which of them are worth trying, and where.
 
+use super::assemble::is_anchored;
 use super::chain::{self, Chain};
 use super::gate::{Gate, GateHits};
 use super::literals::{Need, need};
-use super::program::Start;
 use super::rows::Rows;
 use super::{Count, Found, Pattern, Walk};
 use std::cell::RefCell;
@@ -169,7 +169,7 @@ fn sieve(pattern: &Pattern) -> (Option<Need>, Option<Vec<Chain>>) {
     const RARE: f32 = 9.0;
     let literals = need(pattern.tree());
     let bits = literals.as_ref().map_or(0.0, Need::bits);
-    if bits >= RARE || matches!(pattern.program().start, Start::Text) {
+    if bits >= RARE || is_anchored(pattern.tree()) {
         return (literals, None);
     }
     let chains = chain::chains(pattern.tree());
