@@ -3,7 +3,7 @@
 //! SpamAssassin walks priorities in ascending order and, within each, the classes of `Class` in their order, then the
 //! metas that became ready (Plugin/Check.pm, check_main). Where nothing can tell the order apart, priorities are
 //! joined into one stage, so that each text is walked once: an order shows only through a short circuit, through
-//! captured tags, and through metas without an order of their own.
+//! captured tags, through functions that change the text, and through metas without an order of their own.
 
 use super::bits::Bits;
 use super::meta::{self, Code};
@@ -321,13 +321,15 @@ fn stages(rules: &[Rule], active: &[bool], when: &Readiness, set: ScoreSet, unor
             alone.insert(priority);
         }
     }
+    // What stands before such a function sees the text as it came.
+    let changes = rules.iter().zip(active).filter(|(rule, active)| **active && changes_body(rule)).map(|(rule, _)| rule.priority).min();
     let stops = rules.iter().any(|rule| rule.shortcircuit != Shortcircuit::Off);
     let mut stages: Vec<Stage> = Vec::new();
     let mut apart = true;
     for priority in priorities {
         // Questions to the network start at -100 (check_main); it matters only where rules before may end it all.
         let network_starts = stops && set.network && priority >= -100 && stages.last().is_some_and(|stage| stage.priority < -100);
-        if apart || alone.contains(&priority) || network_starts {
+        if apart || alone.contains(&priority) || network_starts || changes == Some(priority) {
             stages.push(Stage { priority, ..Stage::default() });
         }
         apart = alone.contains(&priority);
@@ -343,6 +345,13 @@ fn stages(rules: &[Rule], active: &[bool], when: &Readiness, set: ScoreSet, unor
         }
     }
     stages
+}
+
+fn changes_body(rule: &Rule) -> bool {
+    match &rule.test {
+        Test::Eval { function, .. } => eval::find(function).is_some_and(eval::Row::changes_body),
+        _ => false,
+    }
 }
 
 /// Gathers the rules of one stage by what they look at.

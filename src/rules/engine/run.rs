@@ -12,6 +12,7 @@ use crate::pattern::Candidates;
 use crate::rules::eval::{self, Answered, Memo, Needs};
 use crate::rules::model::{EvalKind, Rule, Test};
 use crate::rules::options::Options;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The caller's watch over one message: rules themselves know no clock.
@@ -47,7 +48,7 @@ pub struct Run<'r, 'm> {
     pub(super) reading: &'r Reading<'m>,
     pub(super) circumstances: Circumstances<'r>,
     pub(super) tags: Tags,
-    pub(super) memo: Memo,
+    pub(super) memo: Rc<Memo>,
     facts: Facts,
     /// The next stage to run.
     next: usize,
@@ -85,7 +86,7 @@ impl<'r, 'm> Run<'r, 'm> {
             reading,
             circumstances,
             tags: Tags::default(),
-            memo: Memo::default(),
+            memo: Rc::default(),
             facts: Facts::default(),
             next: 0,
             pending: Vec::new(),

@@ -9,6 +9,7 @@ use crate::outcome::View;
 use crate::pattern::Found;
 use crate::rules::model::{Test, UriDetailTerm, UriKey};
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Texts walked between two looks at the time allowed.
@@ -96,7 +97,10 @@ pub fn texts(run: &mut Run<'_, '_>, sweep: &Sweep, view: View) {
     }
     let reading = run.reading;
     match view {
-        View::Body => elements(run, sweep, view, reading.body().iter().map(Vec::as_slice)),
+        View::Body => {
+            let memo = Rc::clone(&run.memo);
+            elements(run, sweep, view, memo.body(reading).iter().map(Vec::as_slice));
+        }
         View::RawBody => elements(run, sweep, view, reading.rawbody().iter().map(Vec::as_slice)),
         View::Uri => elements(run, sweep, view, reading.uris().iter().map(Vec::as_slice)),
         View::Full => elements(run, sweep, view, std::iter::once(reading.full())),
@@ -297,9 +301,10 @@ fn run_template(run: &mut Run<'_, '_>, template: &TemplateRow) {
     };
     let header = header.or(unset).unwrap_or_default();
     let whole = [header];
+    let memo = Rc::clone(&run.memo);
     let texts: Vec<&[u8]> = match template.view {
         View::Header => whole.iter().map(|value| &**value).collect(),
-        View::Body => reading.body().iter().map(Vec::as_slice).collect(),
+        View::Body => memo.body(reading).iter().map(Vec::as_slice).collect(),
         View::RawBody => reading.rawbody().iter().map(Vec::as_slice).collect(),
         View::Uri => reading.uris().iter().map(Vec::as_slice).collect(),
         View::Full => vec![reading.full()],

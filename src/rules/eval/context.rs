@@ -51,7 +51,7 @@ impl<'m> Context<'_, 'm> {
     /// text that functions of body rules read after it.
     pub fn text(&self) -> &[Vec<u8>] {
         match self.kind {
-            EvalKind::Body => self.memo.stripped_body.get().map_or_else(|| self.reading.body(), Vec::as_slice),
+            EvalKind::Body => self.memo.body(self.reading),
             EvalKind::RawBody => self.reading.rawbody(),
             EvalKind::Head | EvalKind::Full | EvalKind::Rbl => &[],
         }
@@ -130,6 +130,11 @@ pub struct Memo {
 }
 
 impl Memo {
+    /// The paragraphs as body rules see them after functions ran: FreeMail takes out the addresses it reads.
+    pub fn body<'b>(&'b self, reading: &'b Reading<'_>) -> &'b [Vec<u8>] {
+        self.stripped_body.get().map_or_else(|| reading.body(), Vec::as_slice)
+    }
+
     /// Tags that functions set so far.
     pub fn tags(&self) -> BTreeMap<String, String> {
         self.tags.borrow().clone()

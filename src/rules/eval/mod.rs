@@ -166,6 +166,11 @@ pub fn find(name: &str) -> Option<&'static Row> {
 }
 
 impl Row {
+    /// Whether it changes the text that body rules see after it (Mail::SpamAssassin::Plugin::FreeMail edits it in place).
+    pub fn changes_body(&self) -> bool {
+        matches!(self.name, "check_freemail_replyto" | "check_freemail_body")
+    }
+
     /// Questions that must be answered before the function can be run for good.
     pub fn questions(&self, context: &Context<'_, '_>, arguments: &[String]) -> Vec<Question> {
         match self.needs {
