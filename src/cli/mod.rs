@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod bayes;
 pub mod check;
+mod delivered;
 pub mod dkim;
 mod dns;
 pub mod engine;
@@ -10,6 +11,7 @@ pub mod explain;
 pub mod inputs;
 pub mod reload;
 pub mod rules;
+mod rules_test;
 pub mod scan;
 pub mod serve;
 

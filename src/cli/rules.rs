@@ -30,17 +30,30 @@ enum What {
         #[arg(value_name = "NAME", required = true)]
         names: Vec<String>,
     },
+    /// Try the rules of a file on messages, beside the others: what hits, and what it matched. No network question is asked.
+    Test {
+        /// A file of rules, or a folder.
+        file: PathBuf,
+        /// Messages: files, folders, Maildirs, mboxes, or `-` for standard input.
+        #[arg(value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+    },
 }
 
 pub fn run(args: Args) -> ExitCode {
     let wishes = Wishes { config: args.config, rules: args.rules, rules_add: args.rules_add, ..Wishes::default() };
-    let config = match wishes.config() {
+    let mut config = match wishes.config() {
         Ok(config) => config,
         Err(complaints) => {
             complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
             return ExitCode::FAILURE;
         }
     };
+    if let What::Test { file, paths } = &args.what {
+        config.rules.add.push(file.clone());
+        config.rules.local = true;
+        return super::rules_test::run(&config.rules, file, paths);
+    }
     let (set, complaints) = rule_files::load(&config.rules);
     complaints.iter().filter(|complaint| complaint.severity == Severity::Error).for_each(|complaint| eprintln!("{complaint}"));
     match args.what {
@@ -49,6 +62,7 @@ pub fn run(args: Args) -> ExitCode {
             ExitCode::SUCCESS
         }
         What::Show { names } => show(&set, &names),
+        What::Test { .. } => ExitCode::FAILURE,
     }
 }
 

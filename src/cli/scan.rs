@@ -32,6 +32,9 @@ pub struct Args {
     /// One JSON object a line, a line a message.
     #[arg(long)]
     json: bool,
+    /// Write each message as delivered, with the fields that the milter would add.
+    #[arg(long, conflicts_with = "json")]
+    message: bool,
     /// Messages judged side by side (default: one a core).
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
@@ -106,7 +109,7 @@ struct ErrorLine<'a> {
 
 /// What one message came to, ready to be written.
 struct Done {
-    line: String,
+    text: Vec<u8>,
     failed: bool,
 }
 
@@ -178,7 +181,7 @@ fn write_in_order(receiver: &mpsc::Receiver<(usize, Done)>, bar: &ProgressBar) -
         let before = due;
         while let Some(done) = waiting.remove(&due) {
             all_well &= !done.failed;
-            out.write_all(done.line.as_bytes())?;
+            out.write_all(&done.text)?;
             due += 1;
         }
         if due > before {
@@ -210,15 +213,16 @@ fn judge(engine: &Engine, input: &Input, args: &Args) -> Done {
         Ok((judged, thread_cpu().saturating_sub(began)))
     });
     match judged {
-        Ok((judged, microseconds)) if args.json => Done { line: json(&input.path, &judged, microseconds), failed: false },
-        Ok((judged, _)) => Done { line: readable(&input.path, &judged.findings), failed: false },
+        Ok((judged, microseconds)) if args.json => Done { text: json(&input.path, &judged, microseconds).into_bytes(), failed: false },
+        Ok((judged, _)) if args.message => Done { text: super::delivered::message(engine, &judged), failed: false },
+        Ok((judged, _)) => Done { text: readable(&input.path, &judged.findings).into_bytes(), failed: false },
         Err(error) if args.json => {
             let line = serde_json::to_string(&ErrorLine { path: &input.path, error: &error }).unwrap_or_default();
-            Done { line: line + "\n", failed: true }
+            Done { text: (line + "\n").into_bytes(), failed: true }
         }
         Err(error) => {
             eprintln!("hamgate: {}: {error}", input.path);
-            Done { line: String::new(), failed: true }
+            Done { text: Vec::new(), failed: true }
         }
     }
 }

@@ -13,6 +13,7 @@ mod hostile;
 mod language;
 mod mailserver;
 mod milter;
+mod output;
 mod parity;
 mod postfix;
 mod postfix_auth;
