@@ -3,6 +3,7 @@
 //! Messages a second and latency at 1, 4 and 16 connections over both kinds of socket, CPU of the daemon a message, peak
 //! memory, time to start. Latency counts from MAIL to the verdict. Without a corpus one message of its own is sent again and
 //! again, so that the bench always runs.
+#![allow(clippy::unwrap_used)]
 
 #[path = "../tests/it/mailserver.rs"]
 #[allow(dead_code)]

@@ -2,6 +2,7 @@
 //!
 //! Without a corpus it judges one message of its own, so that the bench always runs. Figures are CPU microseconds a
 //! message, one thread, the best of three rounds for each part.
+#![allow(clippy::unwrap_used)]
 
 use hamgate::cli::engine::RuleArgs;
 use hamgate::mail::{Arrival, Mail, Reading};
