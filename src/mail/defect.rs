@@ -21,6 +21,8 @@ pub enum Defect {
     UnknownEncoding,
     UnknownCharset,
     TextTruncated,
+    /// HTML whose reading ends early in SpamAssassin's view (an empty CSS `background`), and in no reader's.
+    UnreadableStyle,
 }
 
 impl Defect {
@@ -44,6 +46,7 @@ impl Defect {
             Defect::UnknownEncoding => "unknown-encoding",
             Defect::UnknownCharset => "unknown-charset",
             Defect::TextTruncated => "text-truncated",
+            Defect::UnreadableStyle => "ambiguous-style",
         }
     }
 }

@@ -385,7 +385,8 @@ impl<'m> Reading<'m> {
         let list = self.link_list();
         let too_many = list.too_many.then_some(Defect::TooManyLinks);
         let truncated = list.truncated.then_some(Defect::TextTruncated);
-        too_many.into_iter().chain(truncated).collect()
+        let unreadable = self.html_parts().any(|part| part.facts.broken_off).then_some(Defect::UnreadableStyle);
+        too_many.into_iter().chain(truncated).chain(unreadable).collect()
     }
 
     pub fn relays(&self) -> &Relays {
