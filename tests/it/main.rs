@@ -20,6 +20,7 @@ mod postfix_auth;
 mod sendmail;
 mod site;
 mod spf;
+mod starter;
 mod suites;
 mod view_speed;
 mod views;
