@@ -10,6 +10,7 @@ pub mod engine;
 pub mod explain;
 pub mod inputs;
 pub mod reload;
+pub mod report;
 pub mod rules;
 mod rules_test;
 pub mod scan;
@@ -43,6 +44,8 @@ enum Command {
     Check(check::Args),
     /// Every point of a verdict: the rule, where it stands, what it matched.
     Explain(explain::Args),
+    /// What others tell about our mail.
+    Report(report::Args),
     /// List rules, show where one is defined and scored, or try a file of rules on messages.
     Rules(rules::Args),
     /// Score messages.
@@ -68,6 +71,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Reload(args) => reload::run(args),
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Report(args) => report::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Scan(args) => scan::run(args),
     }
