@@ -15,5 +15,7 @@ fuzz_target!(|data: &[u8]| {
     let received = b"Received: from a by b; Tue, 3 Mar 2026 10:00:05 +0000\r\n";
     let arriving = Mail::arriving(data, received);
     assert_eq!(arriving.as_sent(), data);
-    assert!(arriving.fields().len() >= mail.fields().len());
+    // A first line that belongs to no field (an mbox separator, a fold) is one thing alone, another after a field.
+    let begins_with_a_field = mail.fields().first().is_some_and(|field| field.name.start == 0);
+    assert!(!begins_with_a_field || arriving.fields().len() >= mail.fields().len());
 });
