@@ -2,8 +2,10 @@
 
 use crate::mail::{Arrival, Client, Envelope};
 use crate::outcome::{Reply, Verdict};
+use std::any::Any;
 use std::future::{Future, ready};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -14,6 +16,23 @@ pub struct Visit {
     /// Our own id of the connection; messages count on from it (`0hx3k….1`).
     pub id: String,
     pub client: Client,
+    pub keeps: Keeps,
+}
+
+/// What a judge leaves with a connection; dropped when the connection ends.
+#[derive(Clone, Default)]
+pub struct Keeps(Arc<Mutex<Vec<Box<dyn Any + Send>>>>);
+
+impl Keeps {
+    pub fn keep(&self, thing: Box<dyn Any + Send>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(thing);
+    }
+}
+
+impl std::fmt::Debug for Keeps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keeps")
+    }
 }
 
 /// What a stage before the message may say. At RCPT it is about that recipient alone.
@@ -76,6 +95,11 @@ pub trait Judge: Send + Sync + 'static {
     /// `recipient` is not yet among `envelope.recipients`.
     fn rcpt<'a>(&'a self, _visit: &'a Visit, _envelope: &'a Envelope, _recipient: &'a str) -> Promise<'a, Early> {
         Box::pin(ready(Early::Continue))
+    }
+
+    /// The mail server refused this recipient itself (SMFIP_RCPT_REJ); nothing can be answered.
+    fn refused<'a>(&'a self, _visit: &'a Visit, _envelope: &'a Envelope, _recipient: &'a str) -> Promise<'a, ()> {
+        Box::pin(ready(()))
     }
 
     /// Runs on the bounded pool, where it may block; `tokio::runtime::Handle::current()` reaches the runtime.

@@ -23,7 +23,8 @@ fn actions_wanted() -> Actions {
 }
 
 /// Leading space, since a DKIM verifier must see what was sent; and silence where nothing is ever answered, so that the mail
-/// server does not wait.
+/// server does not wait; and recipients
+/// that the mail server refuses itself, since many of them tell of a harvest.
 fn options_wanted() -> ProtoOpts {
     ProtoOpts::LEADING_SPACE
         | ProtoOpts::NOREPLY_DATA
@@ -31,6 +32,7 @@ fn options_wanted() -> ProtoOpts {
         | ProtoOpts::NOREPLY_EOH
         | ProtoOpts::NOREPLY_BODY
         | ProtoOpts::NOREPLY_UNKNOWN
+        | ProtoOpts::REJECTED_RCPT
 }
 
 /// `None`: a version older than any mail server of this century speaks.

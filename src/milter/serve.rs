@@ -156,6 +156,13 @@ impl Serving {
                         session.admit(recipient);
                     }
                 }
+                Step::Refused(recipient) => {
+                    if let (Some(visit), Some(envelope)) = (session.visit(), session.envelope()) {
+                        let told = caught(judge.refused(visit, envelope, &recipient));
+                        let _ = tokio::time::timeout(Duration::from_secs(30), told).await;
+                    }
+                    self.say(ReplyKind::Continue).await?;
+                }
                 Step::Message(complete) => {
                     self.message(Arc::clone(&judge), *complete, agreement).await?;
                     if *self.phase.borrow() != Phase::Open {

@@ -1,6 +1,6 @@
 //! One connection, as far as it has come. The states are types, so that a body cannot be had before an envelope is.
 
-use super::judge::Visit;
+use super::judge::{Keeps, Visit};
 use super::letter::{Budget, Limit, Limits, Share, Text};
 use super::macros::Macros;
 use crate::base::networks::unmap;
@@ -72,6 +72,8 @@ pub enum Step {
     Helo,
     Mail,
     Rcpt(String),
+    /// The mail server has refused this recipient and tells us so.
+    Refused(String),
     Message(Box<Complete>),
     Close,
 }
@@ -204,7 +206,7 @@ impl Session {
         let known = |name: &str| if name == "unknown" || name.starts_with('[') { String::new() } else { name.to_owned() };
         let ptr = self.macros.get("client_ptr").map(known).unwrap_or_else(|| known(&told));
         let client = Client { ip, port, name: if verified { known(&told) } else { String::new() }, ptr, ..Client::default() };
-        let visit = Visit { id: super::ids::next(), client };
+        let visit = Visit { id: super::ids::next(), client, keeps: Keeps::default() };
         self.state = State::Connected(Box::new(Connected { visit, messages: 0 }));
         Step::Connect
     }
@@ -249,7 +251,10 @@ impl Session {
         match &self.state {
             State::Addressing(_) => {
                 self.refresh();
-                Ok(Step::Rcpt(address(recipient)))
+                // Sendmail and Postfix: a recipient that was refused comes with {rcpt_mailer} "error".
+                let refused = self.macros.get("rcpt_mailer") == Some("error");
+                let recipient = address(recipient);
+                Ok(if refused { Step::Refused(recipient) } else { Step::Rcpt(recipient) })
             }
             State::Negotiated(_) | State::Connected(_) | State::Reading(_) => Err(OutOfOrder("RCPT")),
         }

@@ -3,11 +3,13 @@
 use super::authentication::Desk;
 use super::config::Config;
 use super::daemon::Wishes;
+use super::doors::Doors;
 use super::rule_files;
 use crate::base::{Clock, Complaint, Severity};
 use crate::facts::{Answer, Authentication};
 use crate::mail::{Arrival, Client, Envelope, HeaderQuery, Mail, Reading};
-use crate::milter::{Judge, Judgement, Letter, Summary};
+use crate::milter::judge::Promise;
+use crate::milter::{Early, Judge, Judgement, Letter, Summary, Visit};
 use crate::outcome::{Action, Edit, Findings, Verdict};
 use crate::policy::edits::{Rewrite, Standing, applied, edits};
 use crate::policy::{self, Decision, decide, stricter};
@@ -40,7 +42,9 @@ pub fn build(config: &Config, wishes: &Wishes) -> Result<(Box<dyn Judge>, Vec<Co
     }
     // Made now, so that it is not the first message that waits for it.
     engine.program.plan(engine.score_set());
-    Ok((Box::new(Filter { engine, desk, policy: config.policy.clone(), host: host_name() }), complaints))
+    // Asked in this order.
+    let doors = Doors(Vec::new());
+    Ok((Box::new(Filter { engine, desk, doors, policy: config.policy.clone(), host: host_name() }), complaints))
 }
 
 /// Conditions that name a rule which no file defines: it would never hold.
@@ -61,11 +65,32 @@ fn unknown_rules(policy: &policy::Settings, set: &RuleSet) -> Vec<Complaint> {
 struct Filter {
     engine: Engine,
     desk: Desk,
+    doors: Doors,
     policy: policy::Settings,
     host: String,
 }
 
 impl Judge for Filter {
+    fn connect<'a>(&'a self, visit: &'a Visit) -> Promise<'a, Early> {
+        Box::pin(self.doors.connect(visit))
+    }
+
+    fn helo<'a>(&'a self, visit: &'a Visit) -> Promise<'a, Early> {
+        Box::pin(self.doors.helo(visit))
+    }
+
+    fn mail<'a>(&'a self, visit: &'a Visit, envelope: &'a Envelope) -> Promise<'a, Early> {
+        Box::pin(self.doors.mail(visit, envelope))
+    }
+
+    fn rcpt<'a>(&'a self, visit: &'a Visit, envelope: &'a Envelope, recipient: &'a str) -> Promise<'a, Early> {
+        Box::pin(self.doors.rcpt(visit, envelope, recipient))
+    }
+
+    fn refused<'a>(&'a self, visit: &'a Visit, envelope: &'a Envelope, recipient: &'a str) -> Promise<'a, ()> {
+        Box::pin(self.doors.refused(visit, envelope, recipient))
+    }
+
     fn message(&self, letter: Letter) -> Judgement {
         let Letter { id, arrival, raw, deadline, .. } = letter;
         let wish = Wish { deadline: deadline.checked_sub(RESERVE), ..Wish::default() };

@@ -4,6 +4,7 @@ pub mod authentication;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod doors;
 pub mod judge;
 pub mod log;
 pub mod log_layer;
