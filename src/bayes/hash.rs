@@ -36,6 +36,14 @@ impl TokenKey {
     }
 }
 
+/// SpamAssassin's form of a token from the ten hexadecimal digits that stand in `sa-learn --backup`; `None`: it is none.
+pub fn from_backup(digits: &str) -> Option<[u8; 5]> {
+    let plain = digits.len() == 10 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let number = plain.then(|| u64::from_str_radix(digits, 16).ok()).flatten()?;
+    let [_, _, _, tail @ ..] = number.to_be_bytes();
+    Some(tail)
+}
+
 /// The last five octets of SHA-1, SpamAssassin's form of a token.
 pub fn sha1_tail(word: &[u8]) -> [u8; 5] {
     let whole = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, word);
@@ -52,6 +60,12 @@ mod tests {
     fn the_hash_is_the_tail_of_sha1() {
         // FIPS 180-2, appendix A: SHA-1 of "abc" ends in 9cd0d89d.
         assert_eq!(sha1_tail(b"abc"), [0x6c, 0x9c, 0xd0, 0xd8, 0x9d]);
+    }
+
+    #[test]
+    fn a_line_of_a_backup_names_the_token_of_its_word() {
+        assert_eq!(from_backup("6c9cd0d89d"), Some(sha1_tail(b"abc")));
+        assert_eq!((from_backup("6c9cd0d8"), from_backup("+c9cd0d89d"), from_backup("6c9cd0d89dé")), (None, None, None));
     }
 
     #[test]
