@@ -1,7 +1,10 @@
 //! What every backend promises; each backend's tests walk this list over a fresh store.
 
 use super::*;
+use crate::store::greylist::{Known, Seen, Stale, Triplet, Waiting, Welcome};
+use crate::store::windows::Draw;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub(super) fn lesson(number: u8, label: Option<Label>, tokens: &[Token]) -> Lesson {
     Lesson {
@@ -88,3 +91,60 @@ fn imported_rows_are_added(store: &dyn Tokens) {
     );
     assert_eq!(store.classifiers().unwrap(), [""]);
 }
+
+fn triplets_wait_pass_and_are_forgotten(store: &dyn Pace) {
+    let triplet = |key: u8, sender: &str| Triplet {
+        key: [key; 16],
+        client: "192.0.2.0".into(),
+        sender: sender.into(),
+        recipient: "b@victim.example".into(),
+    };
+    let (waits, passed) = (Seen { first: 1_000, last: 1_100, passed: false }, Seen { first: 900, last: 2_000, passed: true });
+    let welcome = Welcome { count: 3, last: 2_000 };
+    store.keep(&[(triplet(1, "a@b"), waits), (triplet(2, "c@d"), passed)], &[([9; 16], welcome)]).unwrap();
+    let known = store.look_up(&[[2; 16], [7; 16], [1; 16]], &[[9; 16], [8; 16]]).unwrap();
+    assert_eq!(known, Known { triplets: vec![Some(passed), None, Some(waits)], welcome: vec![Some(welcome), None] });
+    assert_eq!(store.waiting(10).unwrap(), [Waiting { triplet: triplet(1, "a@b"), seen: waits }]);
+    store.keep(&[(triplet(1, "a@b"), Seen { last: 1_500, passed: true, ..waits })], &[]).unwrap();
+    assert!(store.waiting(10).unwrap().is_empty());
+    store.keep(&[(triplet(3, "e@f"), waits)], &[]).unwrap();
+    store.expire(&Stale { waiting_before: 1_200, passed_before: 0, windows_before: 0 }).unwrap();
+    let left = store.look_up(&[[1; 16], [2; 16], [3; 16]], &[[9; 16]]).unwrap();
+    assert_eq!((left.triplets.iter().map(Option::is_some).collect::<Vec<_>>(), left.welcome[0].is_some()), (vec![true, true, false], true));
+}
+
+fn a_window_counts_until_it_is_full(store: &dyn Pace) {
+    let draw = |key: u8, most: u64, binding: bool| Draw { key: [key; 16], span: Duration::from_secs(60), most, amount: 1, binding };
+    for held in 0..3 {
+        assert_eq!(store.draw(&[draw(1, 3, true), draw(2, 2, false)], 1_000_000 + held).unwrap()[0], held);
+    }
+    assert_eq!(store.draw(&[draw(1, 3, true), draw(2, 2, false)], 1_001_000).unwrap(), [3, 2]);
+    // What is refused is not counted anywhere.
+    assert_eq!(store.draw(&[draw(3, 9, true), draw(1, 3, true)], 1_002_000).unwrap(), [0, 3]);
+    assert_eq!(store.draw(&[draw(3, 9, true)], 1_002_000).unwrap(), [0]);
+    // A clock that goes back frees nobody, and a minute later all are free.
+    assert_eq!(store.draw(&[draw(1, 3, true)], 990_000).unwrap(), [3]);
+    assert_eq!(store.draw(&[draw(1, 3, true)], 1_062_000).unwrap(), [0]);
+}
+
+fn a_habit_is_kept_by_day(store: &dyn Pace) {
+    for day in 100..110 {
+        store.habit(&[1; 16], 20, day).unwrap();
+    }
+    let habit = store.habit(&[1; 16], 5, 110).unwrap();
+    assert_eq!((habit.today, habit.mean.round() as u64), (5, 20));
+}
+
+fn the_secret_stays_the_same(store: &dyn Pace) {
+    assert_eq!(store.secret().unwrap(), store.secret().unwrap());
+}
+
+type PromiseOfTheDoor = fn(&dyn Pace);
+
+/// What the door asks of a backend.
+pub(super) const PROMISES_OF_THE_DOOR: &[(&str, PromiseOfTheDoor)] = &[
+    ("triplets", triplets_wait_pass_and_are_forgotten),
+    ("windows", a_window_counts_until_it_is_full),
+    ("habits", a_habit_is_kept_by_day),
+    ("secret", the_secret_stays_the_same),
+];

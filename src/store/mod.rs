@@ -1,20 +1,25 @@
-//! One store in facets: what classifiers learned now; greylist, counters and history as their rooms come.
+//! One store in facets: what classifiers learned, what the door remembers; history as its room comes.
 //!
 //! A facet is a trait, a backend is a file and a row in `open`. Calls block: scoring runs on the blocking pool anyway,
 //! and SQLite has no other way. Every error is a `Trouble` that callers answer with "no opinion", never with lost mail.
 
+pub mod greylist;
 mod lessons;
 mod sqlite;
 mod tokens;
 mod valkey;
+pub mod windows;
 
 #[cfg(test)]
 mod contract;
 
+pub use greylist::{Greylist, Key};
 pub use lessons::{Effect, Label, Lesson, LessonEntry, Which};
 pub use sqlite::Sqlite;
+pub use sqlite::pace::PaceFile;
 pub use tokens::{Count, Expired, Token, Tokens, Totals};
 pub use valkey::Valkey;
+pub use windows::Windows;
 
 use std::fmt;
 use std::path::Path;
@@ -32,10 +37,27 @@ impl fmt::Display for Trouble {
 
 impl std::error::Error for Trouble {}
 
+/// What the door remembers: greylist, windows, habits.
+pub trait Pace: Greylist + Windows {}
+
+impl<T: Greylist + Windows> Pace for T {}
+
+/// Opens what the door remembers, at the same place as `open`.
+pub fn open_pace(place: &str) -> Result<Arc<dyn Pace>, Trouble> {
+    if is_server(place) {
+        Ok(Arc::new(Valkey::open(&place.replacen("valkey://", "redis://", 1))?))
+    } else {
+        Ok(Arc::new(PaceFile::open(&Path::new(place).join("pace.sqlite"))?))
+    }
+}
+
+fn is_server(place: &str) -> bool {
+    ["redis://", "rediss://", "redis+unix://", "unix://", "valkey://"].iter().any(|scheme| place.starts_with(scheme))
+}
+
 /// Opens the store: `redis://…` and its kin on a server, anything else the folder that holds the SQLite file.
 pub fn open(place: &str) -> Result<Arc<dyn Tokens>, Trouble> {
-    let is_server = ["redis://", "rediss://", "redis+unix://", "unix://", "valkey://"].iter().any(|scheme| place.starts_with(scheme));
-    if is_server {
+    if is_server(place) {
         Ok(Arc::new(Valkey::open(&place.replacen("valkey://", "redis://", 1))?))
     } else {
         Ok(Arc::new(Sqlite::open(&Path::new(place).join("hamgate.sqlite"))?))

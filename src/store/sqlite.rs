@@ -1,5 +1,7 @@
 //! The store in one SQLite file: WAL, one writer, readers from a small pool, migrations from `schema/`.
 
+pub mod pace;
+
 use super::lessons::{pack, unpack};
 use super::{Count, Effect, Expired, Label, Lesson, LessonEntry, Token, Tokens, Totals, Trouble, Which};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};

@@ -4,6 +4,8 @@
 //! the set of classifiers beside them. A lesson is one script: it checks that the standing entry is still the one that
 //! was read, then changes everything or nothing.
 
+mod pace;
+
 use super::lessons::{pack, unpack};
 use super::{Count, Effect, Expired, Label, Lesson, LessonEntry, Token, Tokens, Totals, Trouble, Which};
 use redis::{Client, Connection, RedisError, Script, Value};
@@ -404,6 +406,11 @@ mod tests {
         let server = Server::start();
         let url = server.url();
         for (_, promise) in contract::PROMISES {
+            let store = Valkey::open(&url).unwrap();
+            store.ask(|c| Ok(redis::cmd("FLUSHALL").query::<()>(c)?)).unwrap();
+            promise(&store);
+        }
+        for (_, promise) in contract::PROMISES_OF_THE_DOOR {
             let store = Valkey::open(&url).unwrap();
             store.ask(|c| Ok(redis::cmd("FLUSHALL").query::<()>(c)?)).unwrap();
             promise(&store);
