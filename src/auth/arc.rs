@@ -10,11 +10,11 @@ use crate::dns::Session;
 use crate::facts::{ArcResult, DnsType};
 
 /// §4.2.1: i= runs from 1 to 50.
-const SETS: usize = 50;
+pub const SETS: usize = 50;
 
-const RESULTS: &str = "ARC-Authentication-Results";
-const MESSAGE: &str = "ARC-Message-Signature";
-const SEAL: &str = "ARC-Seal";
+pub const RESULTS: &str = "ARC-Authentication-Results";
+pub const MESSAGE: &str = "ARC-Message-Signature";
+pub const SEAL: &str = "ARC-Seal";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arc {
@@ -87,6 +87,42 @@ pub async fn verify(session: &Session, letter: &Letter<'_>, now: u64) -> Arc {
         Ok(sealer) => Arc { sealer, ..Arc::new(ArcResult::Pass, "") },
         Err(reason) => Arc::new(ArcResult::Fail, reason),
     }
+}
+
+/// Where a chain stands, broken or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Instances {
+    /// The highest `i=`; 0: none.
+    pub newest: usize,
+    /// A seal says `cv=fail`: §5.1, nobody seals after that.
+    pub closed: bool,
+}
+
+pub fn instances(letter: &Letter<'_>) -> Instances {
+    let mut found = Instances::default();
+    for field in &letter.fields {
+        if field.is(RESULTS) {
+            found.newest = found.newest.max(results_instance(field.value).unwrap_or(0));
+        } else if field.is(MESSAGE) || field.is(SEAL) {
+            found.newest = found.newest.max(tagged_instance(field.value).unwrap_or(0));
+            let tags = Tags::parse(field.value).ok();
+            found.closed |= tags.and_then(|tags| Some(tags.get("cv")?.eq_ignore_ascii_case("fail"))).unwrap_or(false);
+        }
+    }
+    found
+}
+
+/// All sets of a chain that passes, in the order in which a seal covers them (§5.1.1).
+///
+/// # Errors
+/// The chain is broken.
+pub fn earlier(letter: &Letter<'_>, out: &mut Vec<u8>) -> Result<(), String> {
+    for set in collect(letter)? {
+        for field in [set.results, set.message, set.seal].into_iter().flatten() {
+            canon::field(field.whole, Form::Relaxed, None, out);
+        }
+    }
+    Ok(())
 }
 
 /// Complete sets from 1 on, without gap or double.

@@ -36,7 +36,8 @@ impl Effects {
                 }
             },
         };
-        for name in settings.own_domains.iter().chain(&settings.trusted_sealers).chain(&settings.trusted_forwarders) {
+        let sealer = Some(&settings.seal).filter(|name| !name.is_empty());
+        for name in settings.own_domains.iter().chain(&settings.trusted_sealers).chain(&settings.trusted_forwarders).chain(sealer) {
             if domain::host(name).is_none() {
                 complaints.push(Complaint {
                     severity: Severity::Error,
@@ -82,6 +83,12 @@ impl Effects {
             prepend("Authentication-Results", results::render(id, Some(outsider), facts));
         }
         edits
+    }
+
+    /// For whom mail that passes through is sealed, and the results to seal; `None`: nothing is sealed.
+    pub fn to_seal(&self, server: &str, outsider: Option<&Outsider>, facts: Option<&Authentication>) -> Option<(&str, String)> {
+        let facts = facts.filter(|_| !self.settings.seal.is_empty())?;
+        Some((&self.settings.seal, results::render(self.authserv_id(server), Some(outsider?), facts)))
     }
 
     /// The refusal that the operator asked for; `None`: go on to the verdict of the rules. Nothing is ever refused because a

@@ -28,6 +28,9 @@ crate::settings! {
         pub received_spf: bool = "false",
         /// Domains whose ARC seal is believed: forwarders and lists that verify before they pass on.
         pub trusted_sealers: Vec<String> = "[]",
+        /// Seal mail of strangers with the keys of this domain (ARC), so that those to whom we forward it learn what we found;
+        /// empty: nothing is sealed. Its keys are among those of [dkim].
+        pub seal: String = "\"\"",
         /// Senders (addresses or domains) that may use our domains from outside without proof.
         pub own_domains_except: Vec<String> = "[]",
         /// "honour": carry out what a domain asks for mail that fails DMARC (reject, quarantine). "score": leave it to the rules.

@@ -6,7 +6,7 @@ use crate::auth::sign::Signing;
 use crate::auth::{self, Effects, Verifier};
 use crate::base::{Clock, Complaint, Severity};
 use crate::dns::Resolver;
-use crate::facts::{Authentication, Outsider};
+use crate::facts::{ArcResult, Authentication, Outsider};
 use crate::mail::{Arrival, Client, Envelope, Mail, Reading, ViewOptions};
 use crate::outcome::{Action, Edit};
 
@@ -33,6 +33,7 @@ impl Desk {
         let (effects, mut complaints) = Effects::load(&settings);
         let (signing, of_keys) = Signing::load(&config.dkim);
         complaints.extend(of_keys);
+        complaints.extend(unsealable(&settings, &signing));
         let resolver = Resolver::new(&dns).map_err(|what| {
             vec![Complaint { severity: Severity::Error, place: None, what, remedy: "correct name_servers in [dns]".to_owned() }]
         })?;
@@ -76,4 +77,31 @@ impl Desk {
             }
         }
     }
+
+    /// The ARC set for mail of a stranger that passes through, where sealing is switched on.
+    pub fn seal(
+        &self,
+        leaving: impl Fn() -> Vec<u8>,
+        envelope: &Envelope,
+        outsider: Option<&Outsider>,
+        facts: Option<&Authentication>,
+    ) -> Vec<Edit> {
+        let Some((domain, results)) = self.effects.to_seal(&envelope.server, outsider, facts) else { return Vec::new() };
+        let chain = facts.map_or(ArcResult::None, |facts| facts.arc);
+        self.signing.seal(&leaving(), domain, chain, &results, self.clock.unix()).unwrap_or_else(|why| {
+            tracing::warn!(why, "not sealed");
+            Vec::new()
+        })
+    }
+}
+
+/// Sealing without a key would be noticed only by those who miss the seal.
+fn unsealable(settings: &auth::Settings, signing: &Signing) -> Option<Complaint> {
+    let domain = Some(&settings.seal).filter(|domain| !domain.is_empty() && !signing.can_seal(domain))?;
+    Some(Complaint {
+        severity: Severity::Error,
+        place: None,
+        what: format!("seal = \"{domain}\" in [auth], and no key of [dkim] signs for that domain"),
+        remedy: "make one with: hamgate dkim keygen, or take the line out".to_owned(),
+    })
 }

@@ -110,10 +110,12 @@ impl Judge for Filter {
             Action::Accept | Action::Quarantine(_) => {
                 let mut edits = self.edits(&judged, &decision);
                 edits.extend(self.desk.edits(sent, envelope, outsider.as_ref(), facts));
-                if outsider.is_none() {
-                    // Last, over the fields as they will be.
-                    edits.extend(self.desk.signatures(&applied(sent, &standing(&judged.mail), &edits), client));
-                }
+                // Last, over the fields as they will be.
+                let leaving = || applied(sent, &standing(&judged.mail), &edits);
+                edits.extend(match outsider {
+                    None => self.desk.signatures(&leaving(), client),
+                    Some(_) => self.desk.seal(leaving, envelope, outsider.as_ref(), facts),
+                });
                 edits
             }
             Action::Discard | Action::TempFail(_) | Action::Reject(_) => Vec::new(),

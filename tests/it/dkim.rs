@@ -1,12 +1,13 @@
 //! DKIM both ways with others: what we sign they verify, what they sign we verify.
 
 use hamgate::auth::canon::{Canonicalization, Form as Canon};
-use hamgate::auth::dkim;
 use hamgate::auth::letter::Letter;
 use hamgate::auth::sign::key::Kind;
-use hamgate::auth::sign::{Entry, Form, PrivateKey, sign};
+use hamgate::auth::sign::{Entry, Form, PrivateKey, seal, sign};
+use hamgate::auth::{arc, dkim};
 use hamgate::dns::{Resolver, Settings, Zone, ZoneServer};
-use hamgate::facts::DkimResult;
+use hamgate::facts::{ArcResult, DkimResult};
+use hamgate::outcome::Edit;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -200,6 +201,51 @@ fn dkimpy_verifies_both_kinds_of_signature() {
     let answer: serde_json::Value = serde_json::from_slice(&out).expect("dkimpy answered");
     println!("{answer}");
     assert!(answer[0].as_u64().unwrap() >= MESSAGES as u64);
+    assert_eq!(answer[1].as_array().unwrap().len(), 0, "{answer}");
+}
+
+const DKIMPY_ARC: &str = "
+import sys, json, dkim, os
+keys = json.loads(sys.argv[2])
+def txt(name, timeout=5): return keys.get(name.decode().rstrip('.'), '').encode() or None
+bad = []
+count = 0
+for name in sorted(os.listdir(sys.argv[1])):
+    if not name.endswith('.eml'): continue
+    try: cv, _, reason = dkim.arc_verify(open(os.path.join(sys.argv[1], name), 'rb').read(), dnsfunc=txt)
+    except Exception as e: cv, reason = None, repr(e)
+    count += 1
+    if cv != b'pass': bad.append((name, repr(cv), repr(reason)))
+print(json.dumps([count, bad]))
+";
+
+#[test]
+#[ignore = "needs dkimpy and HAMGATE_CORPUS"]
+fn dkimpy_verifies_our_seals() {
+    let site = Site::new("dkimpy-seals");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let unsealed = |raw: &&Vec<u8>| arc::instances(&Letter::parse(raw)).newest == 0;
+    for (number, raw) in corpus().iter().filter(unsealed).step_by(20).enumerate() {
+        let (mut raw, mut state) = (raw.clone(), ArcResult::None);
+        for hand in 0..=number % 3 {
+            let results = format!("mx{hand}.example.org;\n\tspf=pass smtp.mailfrom=example.org;\n\tdkim=none");
+            let edits = seal(&Letter::parse(&raw), &site.rsa, "example.org", state, &results, now).unwrap();
+            let mut sealed = Vec::new();
+            for edit in edits {
+                let Edit::Prepend { name, value } = edit else { panic!("{edit:?}") };
+                sealed.extend([name.as_bytes(), b": ", &value, b"\r\n"].concat());
+            }
+            sealed.extend_from_slice(&raw);
+            (raw, state) = (sealed, ArcResult::Pass);
+        }
+        std::fs::write(site.folder.join(format!("{number:04}.eml")), raw).unwrap();
+    }
+    let keys = format!("{{\"rsa._domainkey.example.org\": \"{}\"}}", site.rsa.key.record());
+    let python = std::env::var("HAMGATE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let (_, out) = run(&python, &["-c", DKIMPY_ARC, site.folder.to_str().unwrap(), &keys], b"");
+    let answer: serde_json::Value = serde_json::from_slice(&out).expect("dkimpy answered");
+    println!("{answer}");
+    assert!(answer[0].as_u64().unwrap() >= 30);
     assert_eq!(answer[1].as_array().unwrap().len(), 0, "{answer}");
 }
 

@@ -35,6 +35,8 @@ const SIGNED: &[&str] = &[
 
 /// Octets of a line of the field.
 const LINE: usize = 76;
+/// Columns of the tab that begins a further line.
+const TAB: usize = 8;
 /// Fields of one name that are listed; a message with more of them is no mail of ours.
 const MOST_OF_A_NAME: usize = 20;
 
@@ -61,69 +63,97 @@ impl Default for Form {
 /// # Errors
 /// The key failed to sign.
 pub fn sign(letter: &Letter<'_>, entry: &Entry, domain: &str, form: &Form, now: u64) -> Result<String, String> {
-    let algorithm = entry.key.algorithm();
-    let names = names(letter, form);
-    let mut tags = vec![
-        "v=1".to_owned(),
-        format!("a={}", algorithm.word()),
-        format!("c={}/{}", form.canonicalization.header.word(), form.canonicalization.body.word()),
-        format!("d={domain}"),
-        format!("s={}", entry.selector),
-        format!("t={now}"),
-    ];
+    let mut tags = vec!["v=1".to_owned(), format!("d={domain}")];
+    tags.push(format!("t={now}"));
     if form.lifetime > 0 {
         tags.push(format!("x={}", now.saturating_add(form.lifetime)));
     }
-    let mut value = String::new();
-    let mut column = "DKIM-Signature: ".len();
+    signature(letter, entry, "DKIM-Signature", tags, &names(letter, form), form.canonicalization)
+}
+
+/// The value of a field that signs this message: the given tags, then those of key, header and body.
+pub(super) fn signature(
+    letter: &Letter<'_>,
+    entry: &Entry,
+    field: &str,
+    mut tags: Vec<String>,
+    names: &[String],
+    form: Canonicalization,
+) -> Result<String, String> {
+    let algorithm = entry.key.algorithm();
+    tags.push(format!("a={}", algorithm.word()));
+    tags.push(format!("c={}/{}", form.header.word(), form.body.word()));
+    tags.push(format!("s={}", entry.selector));
+    let mut folded = Folded::after(field);
     for tag in tags {
-        put(&mut value, &mut column, &format!("{tag};"), " ");
+        folded.put(&format!("{tag};"), " ");
     }
     for (index, name) in names.iter().enumerate() {
         let (before, after) = (if index == 0 { "h=" } else { "" }, if index + 1 == names.len() { ";" } else { ":" });
-        put(&mut value, &mut column, &format!("{before}{name}{after}"), if index == 0 { " " } else { "" });
+        folded.put(&format!("{before}{name}{after}"), if index == 0 { " " } else { "" });
     }
-    let body = Bodies::new(letter.body).text(form.canonicalization.body, algorithm);
-    put(&mut value, &mut column, &format!("bh={body};"), " ");
-    put(&mut value, &mut column, "b=", " ");
+    folded.put(&format!("bh={};", Bodies::new(letter.body).text(form.body, algorithm)), " ");
+    folded.put("b=", " ");
 
-    let whole = format!("DKIM-Signature: {value}\r\n");
-    let own = HeaderField { name: b"DKIM-Signature", value: value.as_bytes(), whole: whole.as_bytes() };
+    let whole = folded.whole(field);
+    let own = HeaderField { name: field.as_bytes(), value: folded.value.as_bytes(), whole: &whole };
     let lower: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-    let hashed = header_hash_input(letter, &lower, form.canonicalization.header, &own);
-    let signature = base64::encode(&entry.key.sign(&hashed)?);
-    let mut rest = signature.as_str();
-    while !rest.is_empty() {
-        let room = LINE.saturating_sub(column).max(1).min(rest.len());
-        let (piece, left) = rest.split_at(room);
-        value.push_str(piece);
-        column += piece.len();
-        rest = left;
-        if !rest.is_empty() {
-            value.push_str("\r\n\t");
-            column = 8;
+    let hashed = header_hash_input(letter, &lower, form.header, &own);
+    Ok(folded.with_signature(&entry.key.sign(&hashed)?))
+}
+
+/// A value that is folded as it grows.
+pub(super) struct Folded {
+    pub value: String,
+    column: usize,
+}
+
+impl Folded {
+    pub fn after(field: &str) -> Folded {
+        Folded { value: String::new(), column: field.len() + 2 }
+    }
+
+    /// Appends a piece, on a new line where it does not fit.
+    pub fn put(&mut self, piece: &str, space: &str) {
+        let fits = self.column + space.len() + piece.len() <= LINE;
+        let before = if self.value.is_empty() {
+            ""
+        } else if fits {
+            space
+        } else {
+            self.column = TAB;
+            "\r\n\t"
+        };
+        self.value.push_str(before);
+        self.value.push_str(piece);
+        self.column += piece.len() + if fits { before.len() } else { 0 };
+    }
+
+    /// The field as it stands in the message.
+    pub fn whole(&self, field: &str) -> Vec<u8> {
+        format!("{field}: {}\r\n", self.value).into_bytes()
+    }
+
+    pub fn with_signature(mut self, signature: &[u8]) -> String {
+        let text = base64::encode(signature);
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let room = LINE.saturating_sub(self.column).max(1).min(rest.len());
+            let (piece, left) = rest.split_at(room);
+            self.value.push_str(piece);
+            self.column += piece.len();
+            rest = left;
+            if !rest.is_empty() {
+                self.value.push_str("\r\n\t");
+                self.column = TAB;
+            }
         }
-    }
-    Ok(value)
-}
-
-/// Appends a piece, on a new line where it does not fit.
-fn put(value: &mut String, column: &mut usize, piece: &str, space: &str) {
-    if value.is_empty() {
-        value.push_str(piece);
-        *column += piece.len();
-    } else if *column + space.len() + piece.len() > LINE {
-        value.push_str("\r\n\t");
-        value.push_str(piece);
-        *column = 8 + piece.len();
-    } else {
-        value.push_str(space);
-        value.push_str(piece);
-        *column += space.len() + piece.len();
+        self.value
     }
 }
 
-fn names(letter: &Letter<'_>, form: &Form) -> Vec<String> {
+/// The names to sign, each as often as it stands there.
+pub(super) fn names(letter: &Letter<'_>, form: &Form) -> Vec<String> {
     let mut names = Vec::new();
     let wanted = SIGNED.iter().copied().chain(form.also.iter().map(String::as_str));
     let mut done: Vec<String> = Vec::new();

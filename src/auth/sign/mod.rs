@@ -6,12 +6,14 @@
 mod field;
 pub mod key;
 pub mod opendkim;
+mod seal;
 pub mod settings;
 pub mod table;
 pub mod testkey;
 
 pub use field::{Form, sign};
 pub use key::PrivateKey;
+pub use seal::seal;
 pub use settings::Settings;
 pub use table::{Entry, Signers};
 
@@ -19,6 +21,7 @@ use super::author;
 use super::canon::Canonicalization;
 use super::letter::Letter;
 use crate::base::{Complaint, NetSet, Severity};
+use crate::facts::ArcResult;
 use crate::mail::Client;
 use crate::outcome::Edit;
 
@@ -88,6 +91,24 @@ impl Signing {
             edits.push(Edit::Prepend { name: "DKIM-Signature".to_owned(), value: value.into_bytes() });
         }
         Ok(edits)
+    }
+
+    /// The ARC set for a message that passes through us (RFC 8617 §5.1), under the first key of that domain.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn seal(&self, raw: &[u8], domain: &str, chain: ArcResult, results: &str, now: u64) -> Result<Vec<Edit>, WhyNot> {
+        let letter = Letter::parse(raw);
+        let entry = self.sealer(domain).ok_or_else(|| format!("no key seals for {domain}"))?;
+        seal(&letter, entry, &entry.signing_domain(domain), chain, results, now)
+    }
+
+    pub fn can_seal(&self, domain: &str) -> bool {
+        self.sealer(domain).is_some()
+    }
+
+    fn sealer(&self, domain: &str) -> Option<&Entry> {
+        self.signers.for_author(&format!("postmaster@{domain}"), domain).into_iter().next()
     }
 
     fn permit(&self, client: &Client, domain: &str) -> Result<(), WhyNot> {

@@ -244,3 +244,40 @@ async fn each_fault_of_a_published_key_has_its_word_and_status() {
         assert_eq!((fault.word(), fault.status()), ("silent", 12));
     }
 }
+
+async fn chain(entries: &[Entry], raw: &[u8]) -> crate::auth::arc::Arc {
+    let zone: std::collections::HashMap<String, Vec<(String, String)>> =
+        entries.iter().map(|e| (format!("{}._domainkey.example.org", e.selector), vec![("TXT".to_owned(), e.key.record())])).collect();
+    let server = ZoneServer::start(Zone::parse(&serde_json::to_string(&zone).unwrap()).unwrap()).await.unwrap();
+    let settings = DnsSettings { name_servers: vec![server.address.to_string()], ..DnsSettings::default() };
+    let session = Resolver::new(&settings).unwrap().session();
+    crate::auth::arc::verify(&session, &Letter::parse(raw), 1_000_010).await
+}
+
+#[tokio::test]
+async fn a_chain_of_our_seals_passes_until_somebody_changes_the_message() {
+    for kind in [key::Kind::Rsa2048, key::Kind::Ed25519] {
+        let entries = vec![entry(kind, "seal")];
+        let signing = signing(entries.clone(), Canonicalization::RELAXED);
+        let mut raw = MAIL.to_vec();
+        let mut state = ArcResult::None;
+        for hand in 1..=3 {
+            let results = format!("mx{hand}.example.org;\n\tspf=pass smtp.mailfrom=example.org;\n\tdkim=none");
+            let edits = signing.seal(&raw, "example.org", state, &results, 1_000_000 + hand).unwrap();
+            raw = signed(&edits, &raw);
+            let found = chain(&entries, &raw).await;
+            assert_eq!((found.result, found.sealer.as_deref()), (ArcResult::Pass, Some("example.org")), "{} {}", hand, found.reason);
+            state = found.result;
+        }
+        let mut changed = raw.clone();
+        changed.extend_from_slice(b"One more line.\r\n");
+        assert_eq!(chain(&entries, &changed).await.result, ArcResult::Fail);
+        // A broken chain is sealed as broken, once; after that nobody seals.
+        let edits = signing.seal(&changed, "example.org", ArcResult::Fail, "mx4.example.org; arc=fail", 1_000_005).unwrap();
+        let closed = signed(&edits, &changed);
+        assert!(String::from_utf8_lossy(&closed).contains("cv=fail"));
+        assert_eq!(chain(&entries, &closed).await.result, ArcResult::Fail);
+        assert!(signing.seal(&closed, "example.org", ArcResult::Fail, "mx5.example.org; arc=fail", 1_000_006).is_err());
+        assert!(signing.seal(&raw, "example.net", ArcResult::Pass, "mx; none", 1).is_err(), "no key of that domain");
+    }
+}
