@@ -25,6 +25,8 @@ pub fn assemble(tree: &Node, groups: u32, captures: bool) -> Program {
         references: Vec::new(),
         registers: 2 * (groups as usize + 1),
         start: start(tree),
+        boundary: begins_with(tree, &|node| *node == Node::Assert(Assertion::WordBoundary)),
+        lone: if let Node::Set(set) = tree { Some(*set) } else { None },
         least: tree.width().0 as usize,
     };
     let recursive = tree.any(&|node| matches!(node, Node::Recurse(_)));
@@ -367,10 +369,13 @@ impl Assembler {
             RepeatKind::Greedy => LoopKind::Greedy,
         };
         let free = follow == Next::ANY || repeat.kind == RepeatKind::Possessive;
-        let scan = match set.complement().single() {
-            _ if set == Octets::ALL => Scan::All,
-            Some(octet) => Scan::Until(octet),
-            None => Scan::Table,
+        let outside = set.complement();
+        let scan = match outside.iter().take(4).collect::<Vec<_>>()[..] {
+            [] => Scan::All,
+            [a] => Scan::Until([a, a, a]),
+            [a, b] => Scan::Until([a, b, b]),
+            [a, b, c] => Scan::Until([a, b, c]),
+            _ => Scan::Table,
         };
         self.program.loops.push(SetLoop {
             set,
@@ -380,6 +385,7 @@ impl Assembler {
             kind,
             follow: if free { None } else { Some(follow.octets) },
             follow_end: free || follow.end,
+            follow_line: follow.line,
             follow_one: if free || follow.end { None } else { follow.octets.single() },
         });
         let at = self.program.loops.len() as u32 - 1;
@@ -416,7 +422,7 @@ fn choice(starts: &[(u32, Next)]) -> Choice {
 }
 
 /// Instructions of a node, about.
-fn size(node: &Node) -> usize {
+pub fn size(node: &Node) -> usize {
     let own = match node {
         Node::Repeat(repeat) if !matches!(repeat.node, Node::Set(_)) => {
             return size(&repeat.node).saturating_mul(repeat.max.unwrap_or(repeat.min + 1).clamp(1, 64) as usize).saturating_add(2);

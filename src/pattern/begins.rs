@@ -2,9 +2,11 @@
 
 use super::octets::Octets;
 use super::tree::Node;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hasher};
 
 /// Beginnings of one pattern, in sets and spelled out.
-const SETS: usize = 3000;
+const SETS: usize = 1000;
 const SPELLED: usize = 60_000;
 /// Octets of a class that are spelled out.
 const CLASS: u32 = 24;
@@ -49,10 +51,10 @@ impl Begins {
         (filled(&begins.pairs) * FULL < 1 << BITS && filled(&begins.triples) * FULL < 1 << BITS).then_some(begins)
     }
 
-    /// The first place at or after `at` where a match could begin.
-    pub fn next(&self, subject: &[u8], at: usize) -> Option<usize> {
+    /// The first place from `at` to `last` where a match could begin.
+    pub fn next(&self, subject: &[u8], at: usize, last: usize) -> Option<usize> {
         let text = subject.get(at..)?;
-        let last = text.len().checked_sub(2)?;
+        let last = text.len().checked_sub(2)?.min(last.checked_sub(at)?);
         (0..=last).find(|place| self.holds(&text[*place..])).map(|place| at + place)
     }
 
@@ -118,7 +120,46 @@ fn prepend(set: Octets, then: Beginning) -> Beginning {
 }
 
 fn tidy(mut all: Vec<Beginning>) -> Option<Vec<Beginning>> {
-    let mut seen = std::collections::HashSet::with_capacity(all.len());
+    let mut seen = HashSet::with_capacity_and_hasher(all.len(), Quick);
     all.retain(|beginning| seen.insert(*beginning));
     (all.len() <= SETS).then_some(all)
+}
+
+/// A hash of words by multiplying: patterns come from the operator, and a flood of collisions would cost the loading alone.
+struct Quick;
+
+struct Product(u64);
+
+impl BuildHasher for Quick {
+    type Hasher = Product;
+
+    fn build_hasher(&self) -> Product {
+        Product(0)
+    }
+}
+
+impl Hasher for Product {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 29
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        for chunk in octets.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write_u8(&mut self, octet: u8) {
+        self.write_u64(u64::from(octet));
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
 }

@@ -137,7 +137,7 @@ impl Builder {
             .collect();
         // A branch may begin with what only widens the gap before it: then its first link is not the first octet.
         let opens = |(branch, chain): (&Node, &Vec<Link>)| {
-            let next = first(branch, Next { octets: Octets::NONE, end: true });
+            let next = first(branch, Next { octets: Octets::NONE, end: true, line: false });
             chain.first().is_some_and(|link| !next.end && next.octets == link.octets)
         };
         let length = chains.iter().map(Vec::len).min().unwrap_or(0);

@@ -22,8 +22,10 @@ mod program;
 mod rows;
 mod screen;
 mod set;
+mod set_loops;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod tree;
 
 pub use set::{Candidates, PatternSet};
@@ -42,7 +44,9 @@ const STEPS: u64 = 500_000;
 
 /// Steps of one search that count as cost, and in all before a pattern gets a screen.
 const WORTH_NOTING: u64 = 64;
-const COSTLY: u64 = 4096;
+const COSTLY: u64 = 1 << 15;
+/// Octets that a screen passes over in the time of one step.
+const OCTETS_A_STEP: u64 = 4;
 /// Starts that are tried without asking the screen.
 const FEW_PLACES: usize = 24;
 
@@ -209,10 +213,10 @@ impl Pattern {
     /// The screen, once the pattern has proved costly.
     fn screen(&self) -> Option<&screen::Screen> {
         let (spent, searched) = (self.0.spent.load(Relaxed), self.0.searched.load(Relaxed));
-        if spent < COSTLY || spent < searched * 2 {
+        if spent < COSTLY || spent * OCTETS_A_STEP < searched {
             return None;
         }
-        self.0.screen.get_or_init(|| screen::Screen::new(&self.0.tree)).as_ref()
+        self.0.screen.get_or_init(|| screen::Screen::new(&self.0.tree)).as_ref().filter(|screen| !screen.is_useless())
     }
 
     /// First match at or after `from`.
@@ -279,24 +283,35 @@ struct Walk<'a> {
     from: usize,
     not_empty: bool,
     steps: u64,
+    screened: bool,
     ended: bool,
 }
 
 impl<'a> Walk<'a> {
     fn new(pattern: &'a Pattern, program: &'a Program, subject: &'a [u8]) -> Walk<'a> {
-        Walk { pattern, program, subject, spans: None, from: 0, not_empty: false, steps: STEPS, ended: false }
+        Walk { pattern, program, subject, spans: None, from: 0, not_empty: false, steps: STEPS, screened: false, ended: false }
     }
 
     fn next(&mut self) -> Option<Ending> {
         if self.ended {
             return None;
         }
-        let ending = if self.is_screened_out() { Ending::Miss } else { self.search() };
+        let ending = match &self.program.lone {
+            Some(octets) if self.spans.is_none() => self.lone(octets),
+            _ if self.is_screened_out() => Ending::Miss,
+            _ => self.search(),
+        };
         match ending {
             Ending::Hit(start, end) => (self.from, self.not_empty) = (end, start >= end),
             Ending::Miss | Ending::OverBudget => self.ended = true,
         }
         Some(ending)
+    }
+
+    /// A pattern of one set needs no machine.
+    fn lone(&self, octets: &octets::Octets) -> Ending {
+        let rest = self.subject.get(self.from..).unwrap_or(&[]);
+        rest.iter().position(|octet| octets.contains(*octet)).map_or(Ending::Miss, |at| Ending::Hit(self.from + at, self.from + at + 1))
     }
 
     fn search(&mut self) -> Ending {
@@ -311,13 +326,19 @@ impl<'a> Walk<'a> {
         ending
     }
 
-    /// Does the screen know that nothing will be found? Not asked where few places are left to try.
-    fn is_screened_out(&self) -> bool {
-        let places = match self.spans {
-            None => self.subject.len().saturating_sub(self.from),
-            Some(spans) => spans.iter().map(|span| (span.2 - span.1) as usize + 1).sum(),
+    /// Does the screen know that nothing will be found? Asked once a text, and not where few places are left to try.
+    fn is_screened_out(&mut self) -> bool {
+        if std::mem::replace(&mut self.screened, true) {
+            return false;
+        }
+        let (first, places) = match self.spans {
+            None => (0, self.subject.len().saturating_sub(self.from)),
+            Some(spans) => {
+                let first = spans.first().map_or(0, |span| span.1 as usize);
+                (first, spans.iter().map(|span| (span.2 - span.1) as usize + 1).sum())
+            }
         };
-        places > FEW_PLACES && self.pattern.screen().is_some_and(|screen| !screen.may_match(self.subject, self.from))
+        places > FEW_PLACES && self.pattern.screen().is_some_and(|screen| !screen.may_match(self.subject, self.from.max(first)))
     }
 
     fn next_found(&mut self) -> Option<Found> {

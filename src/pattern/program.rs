@@ -17,6 +17,10 @@ pub struct Program {
     /// Registers: two a group, then those of loops and look-arounds.
     pub registers: usize,
     pub start: Start,
+    /// A match begins with `\b`.
+    pub boundary: bool,
+    /// The pattern is one set and nothing else.
+    pub lone: Option<Octets>,
     /// Fewest octets of a match.
     pub least: usize,
 }
@@ -143,6 +147,8 @@ pub struct SetLoop {
     /// What may follow; `None`: anything.
     pub follow: Option<Octets>,
     pub follow_end: bool,
+    /// What follows must stand at the beginning of a line.
+    pub follow_line: bool,
     /// The one octet that may follow.
     pub follow_one: Option<u8>,
 }
@@ -150,8 +156,8 @@ pub struct SetLoop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scan {
     All,
-    /// All but one octet.
-    Until(u8),
+    /// All but these octets: one, two or three, the last repeated.
+    Until([u8; 3]),
     Table,
 }
 
