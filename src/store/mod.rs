@@ -5,6 +5,7 @@
 
 pub mod greylist;
 mod lessons;
+pub mod settings;
 mod sqlite;
 mod tokens;
 mod valkey;
@@ -15,6 +16,7 @@ mod contract;
 
 pub use greylist::{Greylist, Key};
 pub use lessons::{Effect, Label, Lesson, LessonEntry, Which};
+pub use settings::Settings;
 pub use sqlite::Sqlite;
 pub use sqlite::pace::PaceFile;
 pub use tokens::{Count, Expired, Token, Tokens, Totals};

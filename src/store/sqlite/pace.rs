@@ -168,7 +168,7 @@ impl Windows for PaceFile {
             }
             let mut put = tx.prepare_cached("INSERT OR REPLACE INTO rate VALUES (?1, ?2, ?3)")?;
             for (draw, mut window, held) in windows {
-                if !draw.is_over(held) {
+                if draw.amount > 0 && !draw.is_over(held) {
                     window.add(draw, now);
                     put.execute(params![draw.key, draw.until(now), window.write()])?;
                 }

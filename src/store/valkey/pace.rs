@@ -37,7 +37,7 @@ end
 if over then return held end
 at = 1
 for i = 1, #KEYS do
-  if held[i] + tonumber(ARGV[at + 3]) <= tonumber(ARGV[at + 2]) then
+  if tonumber(ARGV[at + 3]) > 0 and held[i] + tonumber(ARGV[at + 3]) <= tonumber(ARGV[at + 2]) then
     redis.call('HINCRBY', KEYS[i], ARGV[at + 1], ARGV[at + 3])
     redis.call('PEXPIRE', KEYS[i], ARGV[at + 5])
   end
