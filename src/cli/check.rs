@@ -3,7 +3,7 @@
 use crate::base::{Complaint, Severity};
 use crate::rules::eval::{self, Needs};
 use crate::rules::{RuleSet, Test};
-use crate::service::{Wishes, rule_files};
+use crate::service::{Wishes, access_files, rule_files};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -42,7 +42,8 @@ pub fn run(args: Args) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let (set, complaints) = rule_files::load(&config.rules);
+    let (set, mut complaints) = rule_files::load(&config.rules);
+    complaints.extend(access_files::load(&config).1);
     let report = Report::of(&set, &complaints);
     if args.quiet {
         print!("{}", report.mistakes);

@@ -91,7 +91,7 @@ fn plain(text: &str) -> String {
 }
 
 /// `Tue,  3 Mar 2026 10:00:05 +0000 (UTC)`.
-fn date(at: SystemTime) -> String {
+pub fn date(at: SystemTime) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let seconds = at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();

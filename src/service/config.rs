@@ -1,7 +1,8 @@
 //! `hamgate.toml`: each room's section, put together; every mistake with its line and what to do about it.
 
-use crate::base::settings::{Mistake, Section, read, sample, unknown};
+use crate::base::settings::{Mistake, Section, read, sample, unknown, value};
 use crate::base::{Complaint, Place, Severity};
+use crate::pace::Limit;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
@@ -20,6 +21,21 @@ crate::settings! {
     }
 }
 
+/// The one section that stands several times.
+const LIMIT: &str = "limit";
+const LIMIT_SAMPLE: &str = "
+# Rate limits, one [[limit]] for each; none by default. At most so many in any span of time; what is refused (450, connections 421) is
+# not counted. by: \"client\" (address), \"network\" (/24, /64), \"user\" (who logged in), \"sender-domain\", \"recipient\". count: \"messages\",
+# \"recipients\", \"connections\" (by client or network; without per, connections at once). mode: \"on\", \"observe\", \"off\". Trusted networks
+# are never counted, those who logged in by \"user\" alone.
+#[[limit]]
+#by = \"client\"
+#count = \"messages\"
+#most = 100
+#per = \"1 min\"
+#mode = \"on\"
+";
+
 /// The table of sections. A new room adds its line here and nowhere else.
 macro_rules! sections {
     ($($name:ident: $settings:ty,)+) => {
@@ -27,6 +43,8 @@ macro_rules! sections {
         #[derive(Clone, Debug, Default)]
         pub struct Config {
             $(pub $name: $settings,)+
+            /// Each `[[limit]]`, in order.
+            pub limits: Vec<Limit>,
         }
 
         impl Config {
@@ -49,7 +67,7 @@ macro_rules! sections {
                 format!(
                     "# hamgate.toml: every setting at its default. Without this file the same holds.\n\
                      # Durations and sizes carry their unit: \"5 min\", \"25 MB\".\n\n{}",
-                    sections.join("\n")
+                    sections.join("\n") + LIMIT_SAMPLE
                 )
             }
         }
@@ -64,6 +82,11 @@ sections! {
     auth: crate::auth::Settings,
     dkim: crate::auth::sign::Settings,
     log: super::log::Settings,
+    access: crate::access::Settings,
+    greylist: crate::pace::GreylistSettings,
+    harvest: crate::pace::HarvestSettings,
+    accounts: crate::pace::AccountSettings,
+    store: crate::store::Settings,
 }
 
 impl Config {
@@ -97,10 +120,32 @@ impl Config {
         let (document, errors) = DeTable::parse_recoverable(text);
         let mut mistakes: Vec<Mistake> = errors.iter().map(syntax).collect();
         if mistakes.is_empty() {
-            for (key, value) in document.into_inner() {
+            for (key, setting) in document.into_inner() {
                 let at = key.span().start;
                 let name = key.into_inner();
-                match value.into_inner() {
+                match setting.into_inner() {
+                    DeValue::Table(_) if name == LIMIT => mistakes.push(Mistake {
+                        at,
+                        what: "[limit] may stand several times".to_owned(),
+                        remedy: "write [[limit]], once for each".to_owned(),
+                    }),
+                    DeValue::Array(all) if name == LIMIT => {
+                        for one in all {
+                            let at = one.span().start;
+                            match value::<Limit>(one) {
+                                Ok(limit) => {
+                                    if let Some((what, remedy)) = limit.mistake() {
+                                        mistakes.push(Mistake { at, what: format!("[[limit]]: {what}"), remedy });
+                                    }
+                                    config.limits.push(limit);
+                                }
+                                Err(error) => {
+                                    let at = error.span().map_or(at, |span| span.start);
+                                    mistakes.push(Mistake { at, what: "[[limit]]".to_owned(), remedy: error.message().to_owned() });
+                                }
+                            }
+                        }
+                    }
                     DeValue::Table(table) => match config.set(&name, table) {
                         Some(wrong) => mistakes.extend(wrong),
                         None => mistakes.push(unknown(at, &format!("section [{name}]"), &name, Config::NAMES.iter().copied())),

@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::control::{self, Reload};
 use super::log::Log;
+use super::memory::Memory;
 use super::{judge, state};
 use crate::base::{Complaint, Severity};
 use crate::milter::counters::count;
@@ -62,7 +63,7 @@ pub fn serve(wishes: &Wishes) -> ExitCode {
     std::panic::set_hook(Box::new(tell_panic));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).min(4))
-        .max_blocking_threads(config.milter.judges.max(1) + 4)
+        .max_blocking_threads(config.milter.judges.max(1) + 8)
         .thread_stack_size(STACK)
         .thread_keep_alive(Duration::from_secs(30))
         .thread_name("hamgate")
@@ -73,21 +74,22 @@ pub fn serve(wishes: &Wishes) -> ExitCode {
         Err(error) => return refuse(&[trouble("no threads to run on", &error)]),
     };
     let inside = runtime.enter();
-    let (judge, complaints) = match judge::build(&config, wishes) {
+    let memory = Memory::default();
+    let (judge, complaints) = match judge::build(&config, wishes, &memory) {
         Ok(built) => built,
         Err(complaints) => return refuse(&complaints),
     };
     drop(inside);
     tell(&complaints);
     raise_descriptors(config.milter.connections);
-    let status = runtime.block_on(run(wishes.clone(), config, judge, &log));
+    let status = runtime.block_on(run(wishes.clone(), config, judge, &memory, &log));
     // A judge that does not come back in time is left behind: its message was asked to come back.
     runtime.shutdown_timeout(Duration::from_millis(500));
     log.flush();
     status
 }
 
-async fn run(wishes: Wishes, config: Config, judge: Box<dyn Judge>, log: &Log) -> ExitCode {
+async fn run(wishes: Wishes, config: Config, judge: Box<dyn Judge>, memory: &Memory, log: &Log) -> ExitCode {
     let listeners = match listeners(&config.milter.listen) {
         Ok(listeners) => listeners,
         Err(complaint) => return refuse(&[complaint]),
@@ -122,10 +124,10 @@ async fn run(wishes: Wishes, config: Config, judge: Box<dyn Judge>, log: &Log) -
             _ = terminate.recv() => stop(&door),
             _ = interrupt.recv() => stop(&door),
             _ = hangup.recv() => {
-                reload(&wishes, &door).await.ok();
+                reload(&wishes, &door, memory).await.ok();
             }
             Some(answer) = asked.recv() => {
-                let _ = answer.send(reload(&wishes, &door).await);
+                let _ = answer.send(reload(&wishes, &door, memory).await);
             }
             _ = minute.tick() => tracing::info!(dropped_lines = log.dropped(), "counters {}", door.counters),
         }
@@ -141,15 +143,15 @@ fn stop(door: &Door) {
 }
 
 /// Builds anew and swaps whole, or keeps the old and says why.
-async fn reload(wishes: &Wishes, door: &Arc<Door>) -> Result<String, String> {
+async fn reload(wishes: &Wishes, door: &Arc<Door>, memory: &Memory) -> Result<String, String> {
     let mut states = vec![NotifyState::Reloading];
     states.extend(NotifyState::monotonic_usec_now().ok());
     notify(&states);
-    let wishes = wishes.clone();
+    let (wishes, memory) = (wishes.clone(), memory.clone());
     let before = door.settings();
     let built = tokio::task::spawn_blocking(move || {
         let config = wishes.config()?;
-        let (judge, complaints) = judge::build(&config, &wishes)?;
+        let (judge, complaints) = judge::build(&config, &wishes, &memory)?;
         Ok::<_, Vec<Complaint>>((config, judge, complaints))
     })
     .await;

@@ -4,6 +4,8 @@ use super::authentication::Desk;
 use super::config::Config;
 use super::daemon::Wishes;
 use super::doors::Doors;
+use super::gate::{self, Gate};
+use super::memory::Memory;
 use super::rule_files;
 use crate::base::{Clock, Complaint, Severity};
 use crate::facts::{Answer, Authentication};
@@ -27,7 +29,7 @@ const RESERVE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Mistakes that make it unusable as a whole.
-pub fn build(config: &Config, wishes: &Wishes) -> Result<(Box<dyn Judge>, Vec<Complaint>), Vec<Complaint>> {
+pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<dyn Judge>, Vec<Complaint>), Vec<Complaint>> {
     let (set, mut complaints) = rule_files::load(&config.rules);
     complaints.extend(unknown_rules(&config.policy, &set));
     if complaints.iter().any(|complaint| complaint.severity == Severity::Error) {
@@ -42,9 +44,12 @@ pub fn build(config: &Config, wishes: &Wishes) -> Result<(Box<dyn Judge>, Vec<Co
     }
     // Made now, so that it is not the first message that waits for it.
     engine.program.plan(engine.score_set());
+    let host = host_name();
+    let (gate, checks, of_the_door) = Gate::build(config, wishes, memory, &host)?;
+    complaints.extend(of_the_door);
     // Asked in this order.
-    let doors = Doors(Vec::new());
-    Ok((Box::new(Filter { engine, desk, doors, policy: config.policy.clone(), host: host_name() }), complaints))
+    let doors = Doors(checks);
+    Ok((Box::new(Filter { engine, desk, doors, gate, policy: config.policy.clone(), host }), complaints))
 }
 
 /// Conditions that name a rule which no file defines: it would never hold.
@@ -66,6 +71,7 @@ struct Filter {
     engine: Engine,
     desk: Desk,
     doors: Doors,
+    gate: Arc<Gate>,
     policy: policy::Settings,
     host: String,
 }
@@ -106,9 +112,15 @@ impl Judge for Filter {
         if let Some(refusal) = facts.and_then(|facts| self.desk.action(sent, client, outsider.as_ref(), facts)) {
             decision.action = stricter(decision.action, refusal);
         }
+        let at_end =
+            self.gate.at_end(&gate::Judged { id: &id, client, envelope, findings: &judged.findings, facts, action: &decision.action });
+        if let Some(action) = at_end.action {
+            decision.action = stricter(decision.action, action);
+        }
         let edits = match &decision.action {
             Action::Accept | Action::Quarantine(_) => {
                 let mut edits = self.edits(&judged, &decision);
+                edits.extend(at_end.edits);
                 edits.extend(self.desk.edits(sent, envelope, outsider.as_ref(), facts));
                 // Last, over the fields as they will be.
                 let leaving = || applied(sent, &standing(&judged.mail), &edits);
@@ -120,7 +132,8 @@ impl Judge for Filter {
             }
             Action::Discard | Action::TempFail(_) | Action::Reject(_) => Vec::new(),
         };
-        let summary = summary(&judged.findings, &decision, facts);
+        let mut summary = summary(&judged.findings, &decision, facts);
+        summary.notes.extend(at_end.notes);
         Judgement { verdict: Verdict { action: decision.action, spam: decision.spam, edits }, summary }
     }
 }
