@@ -110,7 +110,8 @@ impl Engine {
         }
         let mut facts = run.facts().clone();
         // What is written about the sender is wanted whether or not a rule asked.
-        if let Some(gather) = self.gather.as_ref().filter(|_| self.network && facts.authentication.is_none()) {
+        let may_ask = self.network && crate::rules::engine::dns::is_available(&self.program.set.options);
+        if let Some(gather) = self.gather.as_ref().filter(|_| may_ask && facts.authentication.is_none()) {
             let pause = Instant::now();
             let until = deadline.min(pause + WAIT);
             let asked = Asked { questions: &[Question::Authentication], mail, arrival, reading: &reading, facts: &facts, deadline: until };

@@ -1,14 +1,18 @@
-//! Network rules of their own syntax (`askdns`, `uridnsbl` and kin): one row a directive.
+//! Network rules of their own syntax (`askdns`, `uridnsbl` and kin): one row a directive; and which names may be asked at all.
 
-use crate::facts::Question;
+use super::{askdns, uri_lists};
+use crate::facts::{DnsQuestion, Question};
 use crate::rules::eval::Context;
 use crate::rules::model::Rule;
+use crate::rules::options::Options;
 
 /// What a network rule says as far as its answers are known.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said {
     /// These must be answered first. A question whose answer is known, even as silent, is never asked again.
     Ask(Vec<Question>),
+    /// It waits for a tag that some rule to come may set.
+    Later,
     /// The records and names that made it hit, for the report.
     Hit(String),
     Miss,
@@ -20,8 +24,88 @@ pub struct Row {
     pub evaluate: fn(&Rule, &Context<'_, '_>) -> Said,
 }
 
-pub static ROWS: &[Row] = &[];
+pub static ROWS: &[Row] = &[
+    Row { directive: "askdns", evaluate: askdns::evaluate },
+    Row { directive: "uridnsbl", evaluate: uri_lists::by_address },
+    Row { directive: "uridnssub", evaluate: uri_lists::by_address },
+    Row { directive: "urirhsbl", evaluate: uri_lists::by_name },
+    Row { directive: "urirhssub", evaluate: uri_lists::by_name },
+    Row { directive: "urinsrhsbl", evaluate: uri_lists::by_server_domain },
+    Row { directive: "urinsrhssub", evaluate: uri_lists::by_server_domain },
+    Row { directive: "urifullnsrhsbl", evaluate: uri_lists::by_server },
+    Row { directive: "urifullnsrhssub", evaluate: uri_lists::by_server },
+];
 
 pub fn find(directive: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.directive == directive)
+}
+
+/// Whether `dns_query_restriction` keeps a name from being asked: the longest parent that is spoken of decides, `*` speaks
+/// of all names.
+pub fn is_denied(options: &Options, question: &DnsQuestion) -> bool {
+    let Some(table) = options.tables.get("dns_query_restriction") else { return false };
+    let mut name: &str = &question.name;
+    loop {
+        if let Some(word) = table.get(name) {
+            return word == "deny";
+        }
+        match name.split_once('.') {
+            Some((_, parent)) => name = parent,
+            None => return table.get("*").is_some_and(|word| word == "deny"),
+        }
+    }
+}
+
+/// `dns_available no`: nothing is asked at all.
+pub fn is_available(options: &Options) -> bool {
+    options.text("dns_available", "yes") != "no"
+}
+
+/// The zone that a rule asks, where it asks one: what comes after the last tag of a template, or the list's name.
+pub fn zone_of(rule: &Rule) -> Option<&str> {
+    use crate::rules::model::Test;
+    let zone = match &rule.test {
+        Test::Dns { directive, arguments, .. } if &**directive == "askdns" => {
+            let (_, after) = arguments.first()?.rsplit_once("_.")?;
+            after
+        }
+        Test::Dns { arguments, .. } => arguments.first()?,
+        Test::Eval { function, arguments, .. } => match &**function {
+            "check_rbl_sub" | "check_rbl_ns_from" => return None,
+            name if name.starts_with("check_rbl") => arguments.get(1)?,
+            name if name.starts_with("check_hashbl") => arguments.first()?.split('/').next()?,
+            _ => return None,
+        },
+        Test::Header { .. }
+        | Test::Exists(_)
+        | Test::Body(_)
+        | Test::RawBody(_)
+        | Test::Full(_)
+        | Test::Uri(_)
+        | Test::MimeHeader { .. }
+        | Test::UriDetail(_)
+        | Test::Meta(_)
+        | Test::Empty => return None,
+    };
+    Some(zone.trim_end_matches('.')).filter(|zone| zone.contains('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::DnsType;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn the_longest_parent_decides_what_may_be_asked() {
+        let mut options = Options::default();
+        let words = [("*", "deny"), ("example.org", "allow"), ("bad.example.org", "deny")];
+        let table: BTreeMap<String, String> = words.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let question = |name: &str| DnsQuestion { name: name.into(), kind: DnsType::A };
+        assert!(!is_denied(&options, &question("a.example.net")));
+        options.tables.insert("dns_query_restriction".into(), table);
+        for (name, denied) in [("a.example.net", true), ("x.example.org", false), ("1.bad.example.org", true), ("example.org", false)] {
+            assert_eq!(is_denied(&options, &question(name)), denied, "{name}");
+        }
+    }
 }

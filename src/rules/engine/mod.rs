@@ -1,6 +1,7 @@
 //! The staged evaluation of SpamAssassin (PerMsgStatus::check, Plugin/Check.pm): what is known before any message
 //! (`plan`), the state of one (`board`), the walks over its views (`walk`), and the whole of it (`Run`).
 
+mod askdns;
 mod bits;
 mod board;
 pub mod dns;
@@ -8,10 +9,12 @@ mod findings;
 mod meta;
 mod plan;
 mod run;
+pub(in crate::rules) mod subtest;
 mod sweep;
 mod template;
 #[cfg(test)]
 mod tests;
+pub mod uri_lists;
 mod walk;
 
 pub use plan::{Plan, ScoreSet};

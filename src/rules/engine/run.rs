@@ -5,7 +5,7 @@ use super::dns::{self, Said};
 use super::plan::{EvalRow, Plan, ScoreSet, Stage};
 use super::template::Tags;
 use super::walk;
-use crate::facts::{Facts, Question, Told};
+use crate::facts::{Answer, Facts, Question, Told};
 use crate::mail::Reading;
 use crate::outcome::{Findings, View};
 use crate::pattern::Candidates;
@@ -103,14 +103,31 @@ impl<'r, 'm> Run<'r, 'm> {
     pub fn questions(&mut self) -> Option<Vec<Question>> {
         if !self.asked_early {
             self.asked_early = true;
-            let early = self.early_questions();
-            if !early.is_empty() {
+            let mut early = self.early_questions();
+            if self.keep_allowed(&mut early) {
                 return Some(early);
             }
         }
         self.work();
-        let open = self.retry_pending();
+        let mut open = self.retry_pending();
+        // What may not be asked is answered with silence here; rules that waited for it may go on.
+        while !open.is_empty() && !self.keep_allowed(&mut open) {
+            open = self.retry_pending();
+        }
         if open.is_empty() { None } else { Some(open) }
+    }
+
+    /// Takes out what `dns_query_restriction` denies; whether something is left to ask.
+    fn keep_allowed(&mut self, open: &mut Vec<Question>) -> bool {
+        let options = self.options;
+        open.retain(|question| match question {
+            Question::Dns(about) if dns::is_denied(options, about) => {
+                self.facts.tell(Told::Dns(about.clone(), Answer::Silent));
+                false
+            }
+            Question::Dns(_) | Question::Authentication | Question::Bayes | Question::Virus => true,
+        });
+        !open.is_empty()
     }
 
     /// Runs all that can run without further answers.
@@ -266,6 +283,7 @@ impl<'r, 'm> Run<'r, 'm> {
         match (row.evaluate)(rule, &self.context(rule, EvalKind::Rbl)) {
             Said::Ask(questions) if questions.iter().all(|question| self.facts.knows(question)) => {}
             Said::Ask(questions) => return Err(questions),
+            Said::Later => return Err(Vec::new()),
             Said::Hit(words) => {
                 self.board.hit(at, 1, 1.0);
                 self.board.keep_words(at, View::Eval, String::new(), words.as_bytes());
@@ -284,7 +302,7 @@ impl<'r, 'm> Run<'r, 'm> {
             rule: &rule.name,
             kind,
             flags: &rule.flags,
-            network: self.circumstances.set.network,
+            network: self.circumstances.set.network && dns::is_available(self.options),
             bayes: self.circumstances.set.bayes,
             now: self.circumstances.now,
         }

@@ -76,10 +76,11 @@ fn settle_captures(run: &mut Run<'_, '_>) {
     let captured = std::mem::take(&mut run.captured);
     let mut left: &[_] = &captured;
     while let Some((rule, name, _)) = left.first() {
-        let values = left.iter().filter(|(r, n, _)| r == rule && n == name).map(|(_, _, value)| value.clone()).collect();
+        let values: Vec<Vec<u8>> = left.iter().filter(|(r, n, _)| r == rule && n == name).map(|(_, _, value)| value.clone()).collect();
         let first = captured.len() - left.len();
         let known = captured.iter().take(first).any(|(r, n, _)| r == rule && n == name);
         if !known {
+            run.memo.capture(name, &values);
             run.tags.set(name, values);
         }
         left = left.get(1..).unwrap_or(&[]);

@@ -5,7 +5,7 @@ use crate::facts::{DnsQuestion, Facts};
 use crate::mail::{HeaderQuery, Reading};
 use crate::rules::model::{EvalKind, Flags};
 use crate::rules::options::Options;
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -55,6 +55,11 @@ impl<'m> Context<'_, 'm> {
             EvalKind::RawBody => self.reading.rawbody(),
             EvalKind::Head | EvalKind::Full | EvalKind::Rbl => &[],
         }
+    }
+
+    /// Hosts and domains of links, as URIDNSBL chooses them.
+    pub(super) fn asked_hosts(&self) -> &[(String, String)] {
+        crate::rules::engine::uri_lists::hosts(self)
     }
 
     /// Sets `_NAME_`, as set_tag does.
@@ -114,6 +119,12 @@ pub struct Memo {
     pub(super) from_name: OnceCell<fromname::Name>,
     /// What rules asked of DNS lists, by the name of their set.
     pub(super) list_sets: RefCell<HashMap<String, Vec<DnsQuestion>>>,
+    /// Hosts and domains of links that lists are asked about.
+    pub(in crate::rules) asked_hosts: OnceCell<Vec<(String, String)>>,
+    /// Some rule asks for the name servers of links.
+    pub(in crate::rules) asks_servers: Cell<bool>,
+    /// Tags that patterns captured so far.
+    pub(in crate::rules) captured: RefCell<BTreeMap<String, Vec<String>>>,
     pub(super) mime: OnceCell<mime::Counts>,
     pub(super) uppercase: OnceCell<f64>,
     pub(super) base64_line: OnceCell<usize>,
@@ -133,6 +144,12 @@ impl Memo {
     /// The paragraphs as body rules see them after functions ran: FreeMail takes out the addresses it reads.
     pub fn body<'b>(&'b self, reading: &'b Reading<'_>) -> &'b [Vec<u8>] {
         self.stripped_body.get().map_or_else(|| reading.body(), Vec::as_slice)
+    }
+
+    /// A pattern captured these values for a tag.
+    pub(in crate::rules) fn capture(&self, name: &str, values: &[Vec<u8>]) {
+        let values = values.iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect();
+        self.captured.borrow_mut().insert(name.to_owned(), values);
     }
 
     /// Tags that functions set so far.

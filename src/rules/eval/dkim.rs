@@ -53,7 +53,7 @@ fn over(context: &Context<'_, '_>, judge: impl FnOnce(&Authentication) -> bool) 
     }
 }
 
-fn set_tags(context: &Context<'_, '_>, found: &Authentication) {
+pub(super) fn set_tags(context: &Context<'_, '_>, found: &Authentication) {
     if context.memo.dkim_tags.set(()).is_err() {
         return;
     }

@@ -6,6 +6,7 @@ use super::relay::{trusted, untrusted};
 use super::{Accepts, Answered, Context, Needs, Row};
 use crate::facts::{Answer, DnsQuestion, DnsType, Question};
 use crate::pattern::Found;
+use crate::rules::engine::subtest::is_refusal;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
@@ -57,7 +58,8 @@ fn look(context: &Context<'_, '_>, questions: &[DnsQuestion], subtest: Option<&S
         let Some(answer) = context.facts.dns.get(question) else { return Answered::Pending };
         let Answer::Known(reply) = answer else { continue };
         let fits = |record: &&String| {
-            (question.kind == DnsType::Txt || record.starts_with("127.")) && subtest.is_none_or(|test| passes(record, test))
+            (question.kind == DnsType::Txt || record.starts_with("127."))
+                && subtest.map_or_else(|| !is_refusal(record), |test| passes(record, test))
         };
         if let Some(record) = reply.records.iter().find(fits) {
             return Answered::HitWith(1.0, listing(question, record));
@@ -66,8 +68,11 @@ fn look(context: &Context<'_, '_>, questions: &[DnsQuestion], subtest: Option<&S
     Answered::Miss
 }
 
-/// An address, a bit mask over the answer as a number, or a pattern.
+/// An address, a bit mask over the answer as a number, or a pattern. A refusal passes where the rule names one.
 fn passes(record: &str, subtest: &str) -> bool {
+    if is_refusal(record) && !subtest.contains("255") {
+        return false;
+    }
     if subtest.bytes().all(|octet| octet.is_ascii_digit()) && !subtest.is_empty() {
         return record.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| u64::from(u32::from(ip)) & subtest.parse::<u64>().unwrap_or(0) != 0);
     }
@@ -112,7 +117,7 @@ fn question(host: &str, zone: &str, kind: DnsType) -> DnsQuestion {
 }
 
 /// RFC 5782 §2.1, 2.4: octets, or nibbles of IPv6, in reverse.
-fn reversed(ip: &str) -> Option<String> {
+pub(super) fn reversed(ip: &str) -> Option<String> {
     match ip.parse().ok()? {
         IpAddr::V4(v4) => {
             let [a, b, c, d] = v4.octets();

@@ -3,10 +3,13 @@
 use super::addresses::senders;
 use super::mailbox::{after_addresses_stripped, find_addresses};
 use super::perl::{lossy, pattern, rule_pattern};
+use super::tags::{self, Tag};
 use super::{Accepts, Answered, Context, Needs, Row};
 use crate::facts::{Answer, DnsQuestion, DnsType, Question};
+use crate::mail::domains::is_host_name;
 use crate::mail::links::LinkKind;
 use crate::pattern::Found;
+use crate::rules::engine::subtest::is_refusal;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use md5::{Digest, Md5};
 use std::collections::HashMap;
@@ -16,13 +19,7 @@ pub(super) static ROWS: &[Row] = &[
     row("check_hashbl_uris", Accepts::Head, |c, a| ask(c, a, links), |c, a| judge(c, a, links, 2)),
     row("check_hashbl_bodyre", Accepts::Body, |c, a| ask(c, a, found_in_text), |c, a| judge(c, a, found_in_text, 3)),
     row("check_hashbl_attachments", Accepts::Body, |c, a| ask(c, a, attachments), |c, a| judge(c, a, attachments, 2)),
-    Row {
-        name: "check_hashbl_tag",
-        plugin: "HashBL",
-        accepts: Accepts::Head,
-        needs: Needs::Outside("values of tags are not asked of lists of digests"),
-        run: |_, _| Answered::Miss,
-    },
+    row("check_hashbl_tag", Accepts::Head, ask_tag, check_hashbl_tag),
 ];
 
 const fn row(name: &'static str, accepts: Accepts, ask: fn(&Context<'_, '_>, &[String]) -> Vec<Question>, run: super::Function) -> Row {
@@ -84,7 +81,7 @@ fn judge(context: &Context<'_, '_>, arguments: &[String], collect: Collect, subt
         let Answer::Known(reply) = answer else { continue };
         let fits = |record: &String| match subtest {
             Some(text) => rule_pattern(text).is_some_and(|pattern| matches!(pattern.find(record.as_bytes(), 0), Found::Hit(_))),
-            None => record.starts_with("127."),
+            None => record.starts_with("127.") && !is_refusal(record),
         };
         if reply.records.iter().any(fits) {
             return Answered::HitWith(1.0, value.replace('@', "[at]"));
@@ -131,6 +128,50 @@ fn distinct(options: &Options, values: impl IntoIterator<Item = String>) -> Vec<
     let mut seen = std::collections::HashSet::new();
     let new = values.into_iter().filter(|value| !value.is_empty() && seen.insert(value.clone()));
     new.map(|value| Asked { digest: hashed(options, value.as_bytes()), value }).collect()
+}
+
+/// The values of a tag (the third argument), in the forms that the options admit.
+fn of_tag(context: &Context<'_, '_>, arguments: &[String], options: &Options) -> Vec<Asked> {
+    let Some(name) = tag_name(arguments) else { return Vec::new() };
+    let Tag::Values(values) = tags::values(context, &name) else { return Vec::new() };
+    let domains = &context.reading.options.domains;
+    let has = |name: &str| options.contains_key(name);
+    let names_only = has("fqdn") || has("tld") || has("trim");
+    let kept = values.into_iter().filter_map(|value| {
+        let value = cased(options, &value);
+        if let Ok(ip) = value.parse::<std::net::IpAddr>() {
+            let fits = !(has("ipv4") && !ip.is_ipv4() || has("ipv6") && !ip.is_ipv6() || names_only);
+            return fits.then(|| if has("revip") { super::dns::reversed(&value) } else { Some(value) }).flatten();
+        }
+        if has("ip") || has("ipv4") || has("ipv6") || names_only && !is_host_name(&value) || has("tld") && !domains.is_valid(&value) {
+            return None;
+        }
+        Some(if has("trim") { domains.trimmed(&value) } else { value })
+    });
+    distinct(options, kept.collect::<Vec<_>>())
+}
+
+fn tag_name(arguments: &[String]) -> Option<String> {
+    let name = arguments.get(2).filter(|name| !name.is_empty())?.to_uppercase();
+    Some(name.strip_prefix('_').and_then(|inner| inner.strip_suffix('_')).map_or(name.clone(), str::to_owned))
+}
+
+fn ask_tag(context: &Context<'_, '_>, arguments: &[String]) -> Vec<Question> {
+    match tag_name(arguments).filter(|_| context.network).map(|name| tags::values(context, &name)) {
+        Some(Tag::Asks(question)) => vec![question],
+        Some(Tag::Values(_)) => ask(context, arguments, of_tag),
+        None => Vec::new(),
+    }
+}
+
+fn check_hashbl_tag(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
+    match tag_name(arguments).filter(|_| context.network).map(|name| tags::values(context, &name)) {
+        None => Answered::Miss,
+        // Some rule to come may set it.
+        Some(Tag::Values(values)) if values.is_empty() => Answered::Pending,
+        Some(Tag::Asks(_)) => Answered::Pending,
+        Some(Tag::Values(_)) => judge(context, arguments, of_tag, 3),
+    }
 }
 
 fn cased(options: &Options, text: &str) -> String {

@@ -28,12 +28,14 @@ mod pending;
 mod perl;
 mod relay;
 mod spf;
+pub mod tags;
 mod textcat;
 mod uri;
 mod vbounce;
 mod welcome;
 
 pub use context::{Context, Header, Memo};
+pub(in crate::rules) use perl::is_private;
 
 use super::model::EvalKind;
 use crate::facts::{Answer, Authentication, Question};

@@ -151,7 +151,7 @@ pub(super) fn holds_ip(text: &[u8]) -> bool {
 
 /// SpamAssassin's private addresses: 10/8, 127/8, 169.254/16, 172.16/12, 192.168/16, 100.64/10, `::1`, fe80::/10 and
 /// IPv4 ones mapped to IPv6.
-pub(super) fn is_private(text: &str) -> bool {
+pub(in crate::rules) fn is_private(text: &str) -> bool {
     match text.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => {
             let [a, b, ..] = ip.octets();
