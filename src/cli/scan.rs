@@ -2,6 +2,7 @@
 
 use super::engine::RuleArgs;
 use super::inputs::{self, Input};
+use super::parts;
 use crate::auth::results;
 use crate::facts::Answer;
 use crate::mail::{Arrival, Client, Envelope};
@@ -32,6 +33,9 @@ pub struct Args {
     /// One JSON object a line, a line a message.
     #[arg(long)]
     json: bool,
+    /// Write each part as decoded, of every plausible reading and of what archives hold, to a file named by its SHA-256.
+    #[arg(long, value_name = "DIR")]
+    save_parts: Option<PathBuf>,
     /// Write each message as delivered, with the fields that the milter would add.
     #[arg(long, conflicts_with = "json")]
     message: bool,
@@ -92,6 +96,7 @@ struct Line<'a> {
     partial: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     auth: Option<serde_json::Value>,
+    parts: Vec<parts::PartLine>,
     microseconds: u64,
 }
 
@@ -121,6 +126,12 @@ pub fn run(args: Args) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(folder) = &args.save_parts
+        && let Err(error) = std::fs::create_dir_all(folder)
+    {
+        eprintln!("hamgate: {}: {error}", folder.display());
+        return ExitCode::from(2);
+    }
     let inputs = inputs::list(&args.paths);
     // Made before threads start, so that it counts for no message.
     engine.program.plan(engine.score_set());
@@ -213,7 +224,13 @@ fn judge(engine: &Engine, input: &Input, args: &Args) -> Done {
         Ok((judged, thread_cpu().saturating_sub(began)))
     });
     match judged {
-        Ok((judged, microseconds)) if args.json => Done { text: json(&input.path, &judged, microseconds).into_bytes(), failed: false },
+        Ok((judged, microseconds)) if args.json || args.save_parts.is_some() => {
+            let (text, saved) = json(&input.path, &judged, microseconds, args);
+            if let Err(error) = &saved {
+                eprintln!("hamgate: --save-parts: {}: {error}", input.path);
+            }
+            Done { text: text.into_bytes(), failed: saved.is_err() }
+        }
         Ok((judged, _)) if args.message => Done { text: super::delivered::message(engine, &judged), failed: false },
         Ok((judged, _)) => Done { text: readable(&input.path, &judged.findings).into_bytes(), failed: false },
         Err(error) if args.json => {
@@ -233,10 +250,14 @@ fn thread_cpu() -> u64 {
         .map_or(0, |time| time.tv_sec().unsigned_abs() * 1_000_000 + time.tv_nsec().unsigned_abs() / 1_000)
 }
 
-fn json(path: &str, judged: &Judged, microseconds: u64) -> String {
+fn json(path: &str, judged: &Judged, microseconds: u64, args: &Args) -> (String, io::Result<()>) {
     let findings = &judged.findings;
+    let (parts, odd, saved) = parts::list(&judged.mail, args.save_parts.as_deref());
+    if !args.json {
+        return (readable(path, findings), saved);
+    }
     let rules = findings.hits.iter().flat_map(|hit| (0..hit.count).map(move |_| RuleLine { name: &hit.rule, score: hit.score })).collect();
-    let mut defects: Vec<&'static str> = judged.mail.defects().iter().map(|defect| defect.word()).collect();
+    let mut defects: Vec<&'static str> = judged.mail.defects().iter().chain(&odd).map(|defect| defect.word()).collect();
     defects.sort_unstable();
     defects.dedup();
     let line = Line {
@@ -249,9 +270,10 @@ fn json(path: &str, judged: &Judged, microseconds: u64) -> String {
         defects,
         partial: findings.partial,
         auth: judged.facts.authentication.as_ref().and_then(Answer::known).map(results::json),
+        parts,
         microseconds,
     };
-    serde_json::to_string(&line).unwrap_or_default() + "\n"
+    (serde_json::to_string(&line).unwrap_or_default() + "\n", saved)
 }
 
 fn verdict(findings: &Findings) -> &'static str {

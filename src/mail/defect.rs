@@ -23,6 +23,20 @@ pub enum Defect {
     TextTruncated,
     /// HTML whose reading ends early in SpamAssassin's view (an empty CSS `background`), and in no reader's.
     UnreadableStyle,
+    /// A Content-* field whose name readers may not take for one.
+    AmbiguousField,
+    AmbiguousContentType,
+    AmbiguousEncoding,
+    AmbiguousDisposition,
+    /// Several boundaries, none, encoded ones, or lines that nearly are one.
+    AmbiguousBoundary,
+    /// A part's fields and body are not told apart by an empty line.
+    AmbiguousSeparator,
+    /// A part or file stands where the structure has none.
+    AmbiguousStructure,
+    AmbiguousBase64,
+    AmbiguousQuotedPrintable,
+    AmbiguousLineEnd,
 }
 
 impl Defect {
@@ -47,6 +61,16 @@ impl Defect {
             Defect::UnknownCharset => "unknown-charset",
             Defect::TextTruncated => "text-truncated",
             Defect::UnreadableStyle => "ambiguous-style",
+            Defect::AmbiguousField => "ambiguous-field",
+            Defect::AmbiguousContentType => "ambiguous-content-type",
+            Defect::AmbiguousEncoding => "ambiguous-encoding",
+            Defect::AmbiguousDisposition => "ambiguous-disposition",
+            Defect::AmbiguousBoundary => "ambiguous-boundary",
+            Defect::AmbiguousSeparator => "ambiguous-separator",
+            Defect::AmbiguousStructure => "ambiguous-structure",
+            Defect::AmbiguousBase64 => "ambiguous-base64",
+            Defect::AmbiguousQuotedPrintable => "ambiguous-quoted-printable",
+            Defect::AmbiguousLineEnd => "ambiguous-line-end",
         }
     }
 }

@@ -5,6 +5,13 @@
 //! checks compare. `Reading` is the message as SpamAssassin's rules see it.
 
 pub mod addresses;
+mod ambiguous;
+pub mod ambiguous_decode;
+mod ambiguous_sweep;
+pub mod attachments;
+pub mod attachments_fields;
+pub mod attachments_names;
+pub mod attachments_tree;
 pub mod charset;
 pub mod content_type;
 pub mod decode;

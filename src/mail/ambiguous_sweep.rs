@@ -1,0 +1,220 @@
+//! Bodies that some reader may find, whatever the structure says: header-like and boundary-like lines cut a message into
+//! pieces, and each piece is offered with every encoding that it or its fields hint at. One pass, no recursion.
+
+use super::ambiguous_decode::uu_begin;
+use super::attachments_fields::{self, MimeFields};
+use crate::unpack::octets::contains_ignoring_case;
+use std::ops::Range;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum How {
+    Identity,
+    Base64,
+    QuotedPrintable,
+    Uuencode,
+}
+
+/// Octets that some reader may decode.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub body: Range<usize>,
+    pub how: How,
+    /// The fields before it; none where only the octets themselves look encoded.
+    pub fields: Option<MimeFields>,
+    /// Of a uuencoded file.
+    pub name: Option<Vec<u8>>,
+}
+
+/// Base64 without any field to announce it counts from this many characters on.
+const RUN: usize = 24;
+/// Readings to the end of the text, of which each costs a pass.
+const EXTENDED: usize = 8;
+
+#[derive(Default)]
+struct Segment {
+    header: Range<usize>,
+    has_field: bool,
+    says_base64: bool,
+    says_quoted: bool,
+    says_uu: bool,
+    body: Option<usize>,
+}
+
+struct Sweep<'t> {
+    text: &'t [u8],
+    out: Vec<Candidate>,
+    most: usize,
+    segment: Segment,
+    run: Option<(usize, usize, usize)>,
+    uu: Option<(usize, bool, Vec<u8>)>,
+    extended: usize,
+}
+
+/// At most `most` candidates.
+pub fn sweep(text: &[u8], most: usize) -> Vec<Candidate> {
+    let mut sweep = Sweep { text, out: Vec::new(), most, segment: Segment::default(), run: None, uu: None, extended: 0 };
+    let mut at = 0;
+    while at < text.len() && sweep.out.len() < most {
+        // CRLF, LF, and the CR alone that some readers take for a line end.
+        let end = memchr::memchr2(b'\n', b'\r', &text[at..]).map_or(text.len(), |n| at + n + 1);
+        let end = if text[end - 1] == b'\r' && text.get(end) == Some(&b'\n') { end + 1 } else { end };
+        sweep.line(at, end);
+        at = end;
+    }
+    sweep.end_run();
+    sweep.end_uu(text.len());
+    sweep.flush(text.len());
+    sweep.out
+}
+
+/// What stands before a line's first visible character.
+fn skip_odd(line: &[u8]) -> &[u8] {
+    let skipped = line.iter().take_while(|b| **b <= b' ' || **b == 0x7F || **b >= 0x80).count();
+    &line[skipped..]
+}
+
+fn is_mime_field(line: &[u8]) -> bool {
+    line.len() > 12
+        && line[..7].eq_ignore_ascii_case(b"content")
+        && [b"-type".as_slice(), b"-transfer-", b"-disposition", b"_type", b"_transfer", b" type", b" transfer"]
+            .iter()
+            .any(|rest| line.get(7..7 + rest.len()).is_some_and(|l| l.eq_ignore_ascii_case(rest)))
+}
+
+/// A name, and a colon before any blank.
+fn is_field(line: &[u8]) -> bool {
+    let name = line.iter().take(80).take_while(|b| b.is_ascii_graphic() && **b != b':').count();
+    let blanks = line[name..].iter().take_while(|b| matches!(b, b' ' | b'\t' | 0)).count();
+    name > 0 && line.get(name + blanks) == Some(&b':')
+}
+
+fn is_base64(line: &[u8]) -> bool {
+    !line.is_empty() && line.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
+}
+
+impl Sweep<'_> {
+    fn line(&mut self, at: usize, end: usize) {
+        let line = super::fields::trim(&self.text[at..end]);
+        // Long runs of base64 are most of large messages.
+        if self.segment.body.is_some() && is_base64(line) {
+            match &mut self.run {
+                Some((_, last, len)) => (*last, *len) = (end, *len + line.len()),
+                None => self.run = Some((at, end, line.len())),
+            }
+            return;
+        }
+        let visible = skip_odd(line);
+        // An empty line does not end a run: some encoders write one after each line.
+        if !visible.is_empty() {
+            self.end_run();
+        }
+        if let Some((is_base64, name)) = uu_begin(line) {
+            self.end_uu(at);
+            self.uu = Some((end, is_base64, name.to_vec()));
+        } else if line == b"end" || line == b"====" {
+            self.end_uu(end);
+        }
+        if visible.starts_with(b"--") {
+            self.flush(at);
+            self.segment = Segment { header: end..end, ..Segment::default() };
+            return;
+        }
+        let is_mime = is_mime_field(visible);
+        if self.segment.body.is_some() {
+            if is_mime {
+                self.flush(at);
+                self.segment = Segment { header: at..end, ..Segment::default() };
+                self.note(visible, true);
+            }
+            return;
+        }
+        self.segment.header.end = end;
+        if visible.is_empty() {
+            // The empty line before the first field is a reader's mistake that another makes good.
+            if self.segment.has_field || line.is_empty() {
+                self.segment.body = Some(end);
+            }
+            return;
+        }
+        let folded = matches!(self.text[at], b' ' | b'\t');
+        if is_mime || is_field(visible) || folded {
+            self.note(visible, is_mime);
+        } else {
+            self.segment.body = Some(at);
+            if is_base64(line) {
+                self.run = Some((at, end, line.len()));
+            }
+        }
+    }
+
+    fn note(&mut self, line: &[u8], is_mime: bool) {
+        let segment = &mut self.segment;
+        segment.has_field |= is_mime;
+        if segment.has_field {
+            segment.says_base64 |= contains_ignoring_case(line, b"base64");
+            segment.says_quoted |= contains_ignoring_case(line, b"quoted") || contains_ignoring_case(line, b"printable");
+            segment.says_uu |= contains_ignoring_case(line, b"uue");
+        }
+    }
+
+    fn push(&mut self, body: Range<usize>, how: How, with_fields: bool, name: Option<Vec<u8>>) {
+        if self.out.len() < self.most && !body.is_empty() {
+            let fields = with_fields.then(|| attachments_fields::read(self.text, self.segment.header.clone()));
+            self.out.push(Candidate { body, how, fields, name });
+        }
+    }
+
+    fn end_run(&mut self) {
+        if let Some((start, end, len)) = self.run.take()
+            && len >= RUN
+        {
+            let has_field = self.segment.has_field;
+            self.push(start..end, How::Base64, has_field, None);
+        }
+    }
+
+    fn end_uu(&mut self, end: usize) {
+        if let Some((start, is_base64, name)) = self.uu.take() {
+            self.push(start..end, if is_base64 { How::Base64 } else { How::Uuencode }, false, Some(name));
+        }
+    }
+
+    /// The segment ends.
+    fn flush(&mut self, end: usize) {
+        self.end_run();
+        self.end_uu(end);
+        let segment = std::mem::take(&mut self.segment);
+        let Some(start) = segment.body.filter(|start| *start < end) else { return };
+        let body = start..end;
+        let quoted = segment.says_quoted;
+        let (base64, uu, has_field) = (segment.says_base64, segment.says_uu, segment.has_field);
+        self.segment = segment;
+        if !has_field {
+            return;
+        }
+        if base64 {
+            self.push(body.clone(), How::Base64, true, None);
+            if self.extended < EXTENDED && end < self.text.len() {
+                self.extended += 1;
+                self.push(start..self.text.len(), How::Base64, true, None);
+            }
+        }
+        if quoted || !base64 && looks_quoted(&self.text[body.clone()]) {
+            self.push(body.clone(), How::QuotedPrintable, true, None);
+            if quoted && self.extended < EXTENDED && end < self.text.len() {
+                // A boundary that only some readers see stands inside.
+                self.extended += 1;
+                self.push(start..self.text.len(), How::QuotedPrintable, true, None);
+            }
+        }
+        if uu {
+            self.push(body.clone(), How::Uuencode, true, None);
+        }
+        self.push(body, How::Identity, true, None);
+    }
+}
+
+fn looks_quoted(body: &[u8]) -> bool {
+    let is_mark = |at: &usize| body.get(at + 1..at + 3).is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit));
+    memchr::memchr_iter(b'=', body).take(2000).filter(is_mark).take(4).count() >= 4
+}

@@ -1,0 +1,66 @@
+//! Numbers and pieces of a container, with every bound checked.
+
+pub(super) fn u16le(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
+}
+
+pub(super) fn u32le(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+pub(super) fn u64le(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
+}
+
+/// A 32-bit number as an offset or length.
+pub(super) fn size32(bytes: &[u8], at: usize) -> Option<usize> {
+    u32le(bytes, at).and_then(|n| usize::try_from(n).ok())
+}
+
+pub(super) fn size16(bytes: &[u8], at: usize) -> Option<usize> {
+    u16le(bytes, at).map(usize::from)
+}
+
+pub(super) fn piece(bytes: &[u8], at: usize, len: usize) -> Option<&[u8]> {
+    bytes.get(at..at.checked_add(len)?)
+}
+
+/// As `piece`; what is missing at the end is left out.
+pub(super) fn piece_or_rest(bytes: &[u8], at: usize, len: usize) -> &[u8] {
+    let at = at.min(bytes.len());
+    &bytes[at..at.saturating_add(len).min(bytes.len())]
+}
+
+/// UTF-16 in little-endian order, up to a NUL.
+pub(super) fn utf16le(bytes: &[u8]) -> String {
+    let units = bytes.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])).take_while(|u| *u != 0);
+    char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+}
+
+/// A name as written: UTF-8 where it is, else each octet a character.
+pub(super) fn name(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|b| char::from(*b)).collect(),
+    }
+}
+
+/// Up to the first NUL.
+pub(super) fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|b| *b == 0).next().unwrap_or_default()
+}
+
+/// Whether `needle` (lower case) stands somewhere in `text`, in any case of ASCII letters.
+pub fn contains_ignoring_case(text: &[u8], needle: &[u8]) -> bool {
+    find_ignoring_case(text, needle, 0).is_some()
+}
+
+/// Where `needle` (lower case) stands at or after `from`.
+pub fn find_ignoring_case(text: &[u8], needle: &[u8], from: usize) -> Option<usize> {
+    let first = *needle.first()?;
+    let rest = text.get(from..)?;
+    let upper = first.to_ascii_uppercase();
+    memchr::memchr2_iter(first, upper, rest)
+        .map(|at| from + at)
+        .find(|at| text.get(*at..*at + needle.len()).is_some_and(|t| t.eq_ignore_ascii_case(needle)))
+}
