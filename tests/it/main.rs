@@ -17,6 +17,7 @@ mod output;
 mod parity;
 mod postfix;
 mod postfix_auth;
+mod postfix_opendkim;
 mod sendmail;
 mod site;
 mod spf;
