@@ -9,6 +9,7 @@ mod dns;
 pub mod engine;
 pub mod explain;
 pub mod inputs;
+mod manual;
 pub mod parts;
 mod reload;
 pub mod report;
@@ -45,6 +46,8 @@ enum Command {
     Check(check::Args),
     /// Every point of a verdict: the rule, where it stands, what it matched.
     Explain(explain::Args),
+    /// Write the manual pages of all commands into a folder.
+    Man(manual::Args),
     /// What others tell about our mail.
     Report(report::Args),
     /// List rules, show where one is defined and scored, or try a file of rules on messages.
@@ -72,6 +75,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Reload(args) => reload::run(args),
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Man(args) => manual::run(args),
         Command::Report(args) => report::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Scan(args) => scan::run(args),
