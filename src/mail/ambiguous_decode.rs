@@ -117,6 +117,21 @@ pub fn base64(text: &[u8]) -> Readings {
     readings.add(with_pads(&kept, Pad::Restart, Foreign::Skip));
     let cut: Vec<u8> = lines(text).flat_map(|line| line.iter().take_while(|b| CLASS[usize::from(**b)] != FOREIGN)).copied().collect();
     readings.add(with_pads(&cut, Pad::Restart, Foreign::Skip));
+    // Comments as in fields.
+    if memchr::memchr(b'(', text).is_some() {
+        let mut inside = false;
+        let kept: Vec<u8> = text
+            .iter()
+            .copied()
+            .filter(|b| {
+                inside |= *b == b'(';
+                let keep = !inside;
+                inside &= *b != b')';
+                keep
+            })
+            .collect();
+        readings.add(with_pads(&kept, Pad::Restart, Foreign::Skip));
+    }
     // RFC 4648 §5: the alphabet for file names.
     if text.iter().any(|b| matches!(b, b'-' | b'_')) {
         let mapped: Vec<u8> = text
@@ -199,25 +214,33 @@ enum Bad {
     DropAll,
     /// The text ends there.
     End,
-    /// Blanks and line ends between `=` and its digits do not count.
+    /// With the character behind it.
+    DropTwo,
+    /// Blanks between `=` and its digits do not count.
     Search,
+    /// Nor do line ends.
+    SearchLines,
 }
 
-/// Quoted-printable (RFC 2045 §6.7), and where it is damaged every reading that some decoder takes.
-pub fn quoted_printable(text: &[u8]) -> Readings {
+/// Quoted-printable (RFC 2045 §6.7), and where it is damaged every reading that some decoder takes. `is_file`: the part
+/// is announced as a file, so that octets which text may hold count as damage.
+pub fn quoted_printable(text: &[u8], is_file: bool) -> Readings {
     let strict = quoted(text, Bad::Keep);
-    let clean = is_clean_quoted(text);
+    let foreign = is_file && text.iter().any(|b| !matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7E));
+    // An empty line behind a soft break, digits behind one: some readers go on looking for the octet.
+    let broken = is_file && (memchr::memmem::find(text, b"=\r\n\r\n").is_some() || memchr::memmem::find(text, b"=\n\n").is_some());
+    let clean = is_clean_quoted(text) && !foreign && !broken;
     let mut readings = Readings { list: vec![strict], clean };
-    if clean {
+    if clean && !is_file {
         return readings;
     }
-    for bad in [Bad::Drop, Bad::DropAll, Bad::End, Bad::Search] {
+    for bad in [Bad::Drop, Bad::DropAll, Bad::DropTwo, Bad::End, Bad::Search, Bad::SearchLines] {
         readings.add(quoted(text, bad));
     }
-    // A soft break joins even where more than blanks follows, or an empty line does.
     let ascii: Vec<u8> = text.iter().copied().filter(|b| matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7E)).collect();
     readings.add(quoted(&ascii, Bad::Keep));
-    readings.add(quoted(&ascii, Bad::Search));
+    readings.add(quoted(&ascii, Bad::Drop));
+    readings.add(quoted(&ascii, Bad::SearchLines));
     // Twice encoded.
     let twice = quoted(&quoted(text, Bad::Keep), Bad::Keep);
     readings.add(twice);
@@ -277,28 +300,30 @@ fn quoted(text: &[u8], bad: Bad) -> Vec<u8> {
             Some([b'\r', ..]) => Some(blanks + 1),
             _ => None,
         };
-        if bad == Bad::Search {
-            let mut digits = rest.iter().enumerate().filter(|(_, b)| !matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'=')).take(2);
-            if let (Some((_, high)), Some((last, low))) = (digits.next(), digits.next())
-                && last < 8
-                && let (Some(high), Some(low)) = (digit(Some(high)), digit(Some(low)))
-                && soft.is_none_or(|s| rest.get(s).is_none_or(|_| last < s))
-            {
+        if matches!(bad, Bad::Search | Bad::SearchLines) {
+            let is_blank = |b: &&u8| matches!(b, b' ' | b'\t') || bad == Bad::SearchLines && matches!(b, b'\r' | b'\n');
+            let gap = rest.iter().take(8).take_while(is_blank).count();
+            let second = gap + 1 + rest.get(gap + 1..).unwrap_or_default().iter().take(8).take_while(is_blank).count();
+            if let (Some(high), Some(low)) = (digit(rest.get(gap)), digit(rest.get(second))) {
                 out.push(high << 4 | low);
-                at += 2 + last;
+                at += 2 + second;
                 continue;
             }
         }
         if let Some(len) = soft {
             at += 1 + len;
+            if bad == Bad::SearchLines {
+                at += text[at..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+            }
             continue;
         }
         match bad {
-            Bad::Keep | Bad::Search => {
+            Bad::Keep | Bad::Search | Bad::SearchLines => {
                 out.push(b'=');
                 at += 1;
             }
             Bad::Drop => at += 1,
+            Bad::DropTwo => at = (at + 2).min(text.len()),
             Bad::DropAll => at = (at + 3).min(text.len()),
             Bad::End => return out,
         }

@@ -38,6 +38,15 @@ struct Segment {
     says_quoted: bool,
     says_uu: bool,
     body: Option<usize>,
+    /// No empty line stands before the body.
+    no_separator: bool,
+}
+
+/// Its first character tells its length.
+fn is_uu_line(line: &[u8]) -> bool {
+    let Some(first) = line.first().filter(|b| (b'!'..=b'M').contains(b)) else { return false };
+    let len = usize::from(first - b' ');
+    line.len() > 8 && line.len() - 1 == len.div_ceil(3) * 4 && line.iter().all(|b| (b' '..=b'`').contains(b))
 }
 
 struct Sweep<'t> {
@@ -48,11 +57,12 @@ struct Sweep<'t> {
     run: Option<(usize, usize, usize)>,
     uu: Option<(usize, bool, Vec<u8>)>,
     extended: usize,
+    boundaries: &'t [Vec<u8>],
 }
 
-/// At most `most` candidates.
-pub fn sweep(text: &[u8], most: usize) -> Vec<Candidate> {
-    let mut sweep = Sweep { text, out: Vec::new(), most, segment: Segment::default(), run: None, uu: None, extended: 0 };
+/// At most `most` candidates. `boundaries`: those that were declared.
+pub fn sweep(text: &[u8], boundaries: &[Vec<u8>], most: usize) -> Vec<Candidate> {
+    let mut sweep = Sweep { text, out: Vec::new(), most, segment: Segment::default(), run: None, uu: None, extended: 0, boundaries };
     let mut at = 0;
     while at < text.len() && sweep.out.len() < most {
         // CRLF, LF, and the CR alone that some readers take for a line end.
@@ -141,6 +151,7 @@ impl Sweep<'_> {
             self.note(visible, is_mime);
         } else {
             self.segment.body = Some(at);
+            self.segment.no_separator = true;
             if is_base64(line) {
                 self.run = Some((at, end, line.len()));
             }
@@ -179,6 +190,13 @@ impl Sweep<'_> {
         }
     }
 
+    /// The line at `at` is a boundary as it was declared, or no boundary at all.
+    fn is_declared(&self, at: usize) -> bool {
+        let line = super::fields::trim(&self.text[at..super::fields::line_end(self.text, at)]);
+        let rest = line.strip_prefix(b"--").unwrap_or(line);
+        self.boundaries.iter().take(64).any(|b| rest == b.as_slice() || rest.strip_suffix(b"--") == Some(b))
+    }
+
     /// The segment ends.
     fn flush(&mut self, end: usize) {
         self.end_run();
@@ -186,6 +204,7 @@ impl Sweep<'_> {
         let segment = std::mem::take(&mut self.segment);
         let Some(start) = segment.body.filter(|start| *start < end) else { return };
         let body = start..end;
+        let may_go_on = end < self.text.len() && self.extended < EXTENDED && !self.is_declared(end);
         let quoted = segment.says_quoted;
         let (base64, uu, has_field) = (segment.says_base64, segment.says_uu, segment.has_field);
         self.segment = segment;
@@ -194,21 +213,30 @@ impl Sweep<'_> {
         }
         if base64 {
             self.push(body.clone(), How::Base64, true, None);
-            if self.extended < EXTENDED && end < self.text.len() {
+            if may_go_on {
                 self.extended += 1;
                 self.push(start..self.text.len(), How::Base64, true, None);
             }
         }
         if quoted || !base64 && looks_quoted(&self.text[body.clone()]) {
             self.push(body.clone(), How::QuotedPrintable, true, None);
-            if quoted && self.extended < EXTENDED && end < self.text.len() {
+            if quoted && may_go_on {
                 // A boundary that only some readers see stands inside.
                 self.extended += 1;
                 self.push(start..self.text.len(), How::QuotedPrintable, true, None);
             }
         }
-        if uu {
+        let first = super::fields::line_end(self.text, start).min(end);
+        if uu || is_uu_line(super::fields::trim(&self.text[start..first])) {
             self.push(body.clone(), How::Uuencode, true, None);
+        }
+        if self.segment.no_separator && first < end {
+            // The line that ended the fields may be none of the body.
+            for how in [(base64, How::Base64), (true, How::QuotedPrintable), (true, How::Identity)] {
+                if how.0 {
+                    self.push(first..end, how.1, true, None);
+                }
+            }
         }
         self.push(body, How::Identity, true, None);
     }

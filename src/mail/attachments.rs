@@ -12,6 +12,7 @@ use crate::unpack::{self, Budget, Fact, Facts, Kind, budget};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 
 /// Files and parts that are told of one message.
 const ITEMS: usize = 12_000;
@@ -103,23 +104,29 @@ impl Walk<'_, '_> {
             self.odd.extend(ambiguous::oddities(&text.bytes, &layout));
         }
         // Bodies that have one reading alone, so that the sweep need not try them again.
-        let mut settled: Vec<(usize, usize, Encoding)> = Vec::new();
+        let mut settled: Vec<Settled> = Vec::new();
         for leaf in &layout.leaves {
             self.leaf(text, leaf, &mut settled);
         }
-        settled.sort_by_key(|(start, _, _)| *start);
+        settled.sort_by_key(|leaf| leaf.body.start);
         self.other_readings(text, &layout, &settled);
     }
 
-    fn leaf(&mut self, text: &Text<'_>, leaf: &Leaf, settled: &mut Vec<(usize, usize, Encoding)>) {
+    fn leaf(&mut self, text: &Text<'_>, leaf: &Leaf, settled: &mut Vec<Settled>) {
         let body = text.bytes.get(leaf.body.clone()).unwrap_or_default();
         let readings = match leaf.encoding {
             Encoding::Base64 => decoding::base64(body),
-            Encoding::QuotedPrintable => decoding::quoted_printable(body),
+            Encoding::QuotedPrintable => decoding::quoted_printable(body, has_attachment_fields(&leaf.fields)),
             Encoding::Uuencode | Encoding::Identity => Readings { list: Vec::new(), clean: true },
         };
         if readings.clean {
-            settled.push((leaf.body.start, leaf.body.start + decoding::trimmed(body).len(), leaf.encoding));
+            let end = leaf.body.start + decoding::trimmed(body).len();
+            settled.push(Settled {
+                body: leaf.body.start..end,
+                encoding: leaf.encoding,
+                sure: leaf.is_sure(),
+                is_text: leaf.declared.starts_with("text/") && !has_attachment_fields(&leaf.fields),
+            });
         } else if leaf.declared.starts_with("text/") && !has_attachment_fields(&leaf.fields) {
             // Text of sloppy senders; what it could hide is told by its content.
         } else {
@@ -133,7 +140,7 @@ impl Walk<'_, '_> {
             bytes,
             facts: Facts::default(),
             origin,
-            depth: text.depth,
+            depth: if leaf.at_limit { budget::DEPTH } else { text.depth },
         };
         let path = format!("{}{}", text.prefix, leaf.path);
         let mut list = readings.list.into_iter();
@@ -146,7 +153,10 @@ impl Walk<'_, '_> {
             && has_attachment_fields(&leaf.fields))
         .then(|| trimmed.to_vec());
         if leaf.entered {
-            self.seen.insert(digest(&main));
+            if self.work < main.len() {
+                return;
+            }
+            self.work -= main.len();
             self.tell_entered(&file(main, path.clone(), text.origin));
         } else {
             self.file(file(main, path.clone(), text.origin));
@@ -268,10 +278,10 @@ impl Walk<'_, '_> {
         });
     }
 
-    fn other_readings(&mut self, text: &Text<'_>, layout: &Layout, settled: &[(usize, usize, Encoding)]) {
+    fn other_readings(&mut self, text: &Text<'_>, layout: &Layout, settled: &[Settled]) {
         let mut number = 0;
         let mut hidden = false;
-        for candidate in ambiguous_sweep::sweep(&text.bytes, CANDIDATES) {
+        for candidate in ambiguous_sweep::sweep(&text.bytes, &layout.boundaries, CANDIDATES) {
             let body = &text.bytes[candidate.body.clone()];
             if is_settled(&candidate, decoding::trimmed(body).len(), settled) {
                 continue;
@@ -282,14 +292,14 @@ impl Walk<'_, '_> {
             let readings = match candidate.how {
                 How::Identity => Readings { list: vec![decoding::trimmed(body).to_vec()], clean: true },
                 How::Base64 => decoding::base64(body),
-                How::QuotedPrintable => decoding::quoted_printable(body),
+                How::QuotedPrintable => decoding::quoted_printable(body, true),
                 How::Uuencode => Readings { list: vec![decoding::uudecode(body)], clean: true },
             };
             let announced = candidate.fields.is_some() || candidate.how == How::Uuencode;
             let names = names_of(&candidate);
             let declared = candidate.fields.as_ref().and_then(|f| f.types.first()).map(|t| Parameters::parse(t).main).unwrap_or_default();
             for bytes in readings.list {
-                self.work = self.work.saturating_sub(bytes.len() + 1);
+                self.work = self.work.saturating_sub(bytes.len() + 64);
                 let kind = Kind::of(&bytes);
                 // Letters of a text decode to something too.
                 if !announced && matches!(kind, Kind::Data | Kind::Empty) {
@@ -339,21 +349,34 @@ fn names_of(candidate: &Candidate) -> Vec<String> {
     names
 }
 
+/// A body that keeps to its encoding.
+struct Settled {
+    body: Range<usize>,
+    encoding: Encoding,
+    /// Its fields leave no choice.
+    sure: bool,
+    /// Text to be read, not announced as a file.
+    is_text: bool,
+}
+
 /// A part by the rules has these very octets and no other reading of them.
-fn is_settled(candidate: &Candidate, trimmed: usize, settled: &[(usize, usize, Encoding)]) -> bool {
+fn is_settled(candidate: &Candidate, trimmed: usize, settled: &[Settled]) -> bool {
     let start = candidate.body.start;
     let end = start + trimmed;
-    let upto = settled.partition_point(|(s, _, _)| *s <= start);
-    let Some((s, e, encoding)) = settled.get(upto.wrapping_sub(1)).or(settled.first()) else { return false };
-    let same = match candidate.how {
-        How::Identity => *encoding != Encoding::Uuencode,
-        How::Base64 => *encoding == Encoding::Base64,
-        How::QuotedPrintable => *encoding == Encoding::QuotedPrintable,
-        How::Uuencode => false,
-    };
-    let within = *s <= start && end <= *e;
-    let whole = within && *e == end;
-    same && if *encoding == Encoding::Base64 { within } else { whole }
+    let upto = settled.partition_point(|leaf| leaf.body.start <= start);
+    let Some(leaf) = upto.checked_sub(1).and_then(|n| settled.get(n)) else { return false };
+    let within = end <= leaf.body.end;
+    // Dashes in a text: readers differ in how much of the text they show, and in no file.
+    let begins = leaf.body.start == start;
+    let whole = within && (leaf.body.end == end && (begins || leaf.is_text) || leaf.is_text && leaf.sure && begins);
+    match (leaf.encoding, candidate.how) {
+        (Encoding::Base64, How::Base64) => within,
+        (Encoding::Base64, How::Identity | How::QuotedPrintable | How::Uuencode) => within && leaf.sure,
+        (Encoding::QuotedPrintable, How::QuotedPrintable) => whole,
+        (Encoding::QuotedPrintable, How::Identity) | (Encoding::Identity, How::Identity) => whole && leaf.sure,
+        (Encoding::Identity, How::QuotedPrintable) => whole && leaf.sure && leaf.is_text,
+        (Encoding::QuotedPrintable | Encoding::Identity | Encoding::Uuencode, _) => false,
+    }
 }
 
 /// Fields or boundaries of MIME stand in it.

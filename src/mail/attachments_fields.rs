@@ -5,7 +5,7 @@ use super::fields::is_space;
 use std::ops::Range;
 
 /// Octets of a value that are read, fields of one name, parameters of one value.
-const VALUE: usize = 64 << 10;
+const VALUE: usize = 128 << 10;
 const FIELDS: usize = 50;
 const PARAMETERS: usize = 500;
 

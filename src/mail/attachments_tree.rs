@@ -19,6 +19,19 @@ pub struct Leaf {
     pub body: Range<usize>,
     /// Its parts stand for themselves in the list.
     pub entered: bool,
+    /// No level below it was looked at: there are too many.
+    pub at_limit: bool,
+}
+
+impl Leaf {
+    /// Its fields leave no choice to readers.
+    pub fn is_sure(&self) -> bool {
+        let plain = |value: &Vec<u8>| {
+            let value = super::fields::trim(value).to_ascii_lowercase();
+            matches!(value.as_slice(), b"7bit" | b"8bit" | b"binary" | b"base64" | b"quoted-printable")
+        };
+        !self.fields.odd && self.fields.types.len() <= 1 && self.fields.encodings.len() <= 1 && self.fields.encodings.iter().all(plain)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,8 +66,9 @@ struct Open {
     path: String,
     parts: usize,
     digest: bool,
-    /// Where its entity's body begins.
     seen: bool,
+    /// Where its entity's body begins.
+    body: usize,
 }
 
 enum Place {
@@ -102,7 +116,7 @@ impl Reader<'_> {
             && let Some((level, closes)) = self.delimiter(line)
         {
             self.end_entity(at);
-            self.stack.truncate(level + 1);
+            self.close_above(level + 1, at);
             self.end_messages(at);
             if closes {
                 self.stack.pop();
@@ -159,13 +173,13 @@ impl Reader<'_> {
             let prefix = if self.path.is_empty() || self.path.ends_with('!') { self.path.clone() } else { format!("{}.", self.path) };
             self.layout.boundaries.push(boundary.clone());
             let digest = declared == "multipart/digest";
-            self.stack.push(Open { boundary, path: prefix, parts: 0, digest, seen: false });
+            self.stack.push(Open { boundary, path: prefix, parts: 0, digest, seen: false, body });
             self.place = Place::Margin { start: body };
             return;
         }
         let path = if self.path.is_empty() || self.path.ends_with('!') { format!("{}1", self.path) } else { self.path.clone() };
         let entered = is_message && room && encoding == Encoding::Identity;
-        let leaf = Leaf { path: path.clone(), fields, declared, encoding, body: body..body, entered };
+        let leaf = Leaf { path: path.clone(), fields, declared, encoding, body: body..body, entered, at_limit: !room };
         if entered {
             self.messages.push((self.layout.leaves.len(), self.stack.len()));
             self.layout.leaves.push(leaf);
@@ -195,6 +209,29 @@ impl Reader<'_> {
             }
             Place::Margin { start } if start < at => self.layout.margins.push(start..at),
             Place::Margin { .. } | Place::Header { .. } => {}
+        }
+    }
+
+    /// Multiparts inside that had no part at all are what they hold.
+    fn close_above(&mut self, level: usize, end: usize) {
+        while self.stack.len() > level {
+            let Some(open) = self.stack.pop() else { break };
+            if !open.seen {
+                self.layout.no_part = true;
+                let path = open.path.trim_end_matches('.').to_owned();
+                let path = if path.is_empty() || path.ends_with('!') { format!("{path}1") } else { path };
+                let leaf = Leaf {
+                    path,
+                    // Nobody knows how to read it.
+                    fields: MimeFields { odd: true, ..MimeFields::default() },
+                    declared: "text/plain".into(),
+                    encoding: Encoding::Identity,
+                    body: open.body..self.before_delimiter(open.body, end),
+                    entered: false,
+                    at_limit: false,
+                };
+                self.layout.leaves.push(leaf);
+            }
         }
     }
 
@@ -232,7 +269,7 @@ impl Reader<'_> {
             }
         }
         self.layout.unclosed = !self.stack.is_empty();
-        self.layout.no_part = self.stack.iter().any(|open| !open.seen);
+        self.close_above(0, end);
     }
 }
 

@@ -30,7 +30,7 @@ impl Default for Budget {
 
 impl Budget {
     pub fn is_spent(&self) -> bool {
-        self.bytes == 0 || self.entries == 0
+        self.bytes == 0
     }
 
     /// Takes one entry; false: there are too many.

@@ -31,6 +31,10 @@ pub(super) fn open(bytes: &[u8], budget: &mut Budget) -> Opened {
     let mut directories = 0;
     let ends: Vec<usize> = memmem::rfind_iter(bytes, END).take(DIRECTORIES).collect();
     for end in ends {
+        // An archive inside an entry of this one is that entry's affair.
+        if covered.iter().any(|(start, stop)| (*start..*stop).contains(&end)) {
+            continue;
+        }
         let Some(directory) = directory_of(bytes, end) else { continue };
         let before = opened.entries.len();
         if !read_directory(bytes, directory, &mut seen, &mut covered, &mut opened, budget) {

@@ -1,6 +1,8 @@
 //! All integration tests in one binary.
 #![allow(clippy::unwrap_used)]
 
+mod ambiguous;
+mod ambiguous_shapes;
 mod arc;
 mod dkim;
 mod dmarc;
