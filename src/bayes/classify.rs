@@ -1,7 +1,7 @@
 //! The classifier over a store: an opinion for a message, and lessons from it.
 
 use super::hash::TokenKey;
-use super::{Opinion, Settings, TokenRules, digest};
+use super::{Opinion, Settings, TokenRules, digest, spamassassin};
 use crate::facts::{Answer, Bayes};
 use crate::mail::Reading;
 use crate::store::{self, Effect, Label, Lesson, Token, Tokens, Trouble};
@@ -12,6 +12,7 @@ pub struct Classifier {
     store: Arc<dyn Tokens>,
     key: TokenKey,
     rules: TokenRules,
+    options: spamassassin::Options,
     least_learned: u64,
 }
 
@@ -24,7 +25,19 @@ impl Classifier {
         let place = if settings.store.is_empty() { state.display().to_string() } else { settings.store.clone() };
         let store = store::open(&place)?;
         let key = TokenKey::new(store.key()?);
-        Ok(Classifier { store, key, rules: settings.tokens, least_learned: settings.least_learned })
+        Ok(Classifier {
+            store,
+            key,
+            rules: settings.tokens,
+            options: spamassassin::Options::default(),
+            least_learned: settings.least_learned,
+        })
+    }
+
+    /// What rule files say of tokens (`bayes_ignore_header`, `bayes_max_token_length`), for `tokens = "spamassassin"`.
+    #[must_use]
+    pub fn reading(self, options: spamassassin::Options) -> Classifier {
+        Classifier { options, ..self }
     }
 
     pub fn store(&self) -> &Arc<dyn Tokens> {
@@ -48,7 +61,7 @@ impl Classifier {
 
     /// The message's tokens under the site's rules, sorted, each once.
     pub fn tokens(&self, reading: &Reading<'_>) -> Vec<Token> {
-        self.rules.tokens(reading, &self.key)
+        self.rules.tokens(reading, &self.key, &self.options)
     }
 
     /// `None`: too little learned, or nothing known in the message.

@@ -3,6 +3,8 @@
 //! SpamAssassin combines with the same two chi-square tails, but on all tokens as if they were independent and in plain
 //! numbers, so that long messages saturate at 0 or 1. Here the evidence is scaled to an effective size and both tails
 //! are kept as logarithms: a letter with strong evidence for both sides lands near the middle, and nothing saturates.
+//! There, where both tails are small, the balance of the evidence decides: a little of the naive sum of log-odds over the
+//! square root of its length.
 
 use crate::store::{Count, Totals};
 
@@ -17,11 +19,13 @@ pub struct Weights {
     pub least: f64,
     /// Share of the tokens that count as independent evidence.
     pub effective: f64,
+    /// Weight of the balance: the sum of log-odds over the square root of the number of tokens.
+    pub balance: f64,
 }
 
 impl Default for Weights {
     fn default() -> Self {
-        Weights { strength: 0.03, prior: 0.538, least: 0.346, effective: 0.1 }
+        Weights { strength: 0.03, prior: 0.538, least: 0.346, effective: 0.1, balance: 0.02 }
     }
 }
 
@@ -51,8 +55,17 @@ pub fn log_odds(probabilities: impl Iterator<Item = f64>, weights: &Weights) -> 
     }
     let freedom = (weights.effective * f64::from(n)).round().max(1.0) as u32;
     let (s, h) = (tails(-weights.effective * spam, freedom), tails(-weights.effective * ham, freedom));
-    // P = (upper of spam + lower of ham) / 2, 1 - P = (upper of ham + lower of spam) / 2.
-    Some(log_sum(s.upper, h.lower) - log_sum(h.upper, s.lower))
+    Some(two_sided(&s, &h) + weights.balance * (spam - ham) / f64::from(n).sqrt())
+}
+
+/// P = (upper of spam + lower of ham) / 2, 1 - P = (upper of ham + lower of spam) / 2, as log-odds.
+fn two_sided(spam: &Tails, ham: &Tails) -> f64 {
+    if spam.upper.max(ham.upper) < -1.0 {
+        // Both lower tails are near 1; their difference is that of the upper tails, to the last bit.
+        let difference = spam.upper.exp() - ham.upper.exp();
+        return difference.ln_1p() - (-difference).ln_1p();
+    }
+    log_sum(spam.upper, ham.lower) - log_sum(ham.upper, spam.lower)
 }
 
 /// The probability for log-odds.
@@ -117,14 +130,20 @@ mod tests {
         assert!((tails(3.0, 2).upper - (-3.0 + 4.0f64.ln())).abs() < 1e-12);
     }
 
+    fn strong(n: usize, weights: &Weights) -> f64 {
+        log_odds(std::iter::repeat_n(0.9999, n), weights).unwrap()
+    }
+
     #[test]
     fn evidence_for_both_sides_lands_in_the_middle_and_nothing_saturates() {
         let weights = Weights::default();
         let mixed = log_odds((0..400).map(|i| if i % 2 == 0 { 0.9999 } else { 0.0001 }), &weights).unwrap();
         assert!(mixed.abs() < 1e-6, "{mixed}");
-        let strong = log_odds(std::iter::repeat_n(0.9999, 400), &weights).unwrap();
-        let stronger = log_odds(std::iter::repeat_n(0.9999, 800), &weights).unwrap();
-        assert!(strong > 50.0 && stronger > strong && stronger.is_finite());
+        // More for one side, and it shows, though both tails are long out of sight.
+        let leaning = log_odds((0..400).map(|i| if i % 3 == 0 { 0.0001 } else { 0.9999 }), &weights).unwrap();
+        assert!(leaning > 0.5 && leaning < strong(400, &weights), "{leaning}");
+        let (some, more) = (strong(400, &weights), strong(800, &weights));
+        assert!(some > 50.0 && more > some && more.is_finite());
         assert_eq!(log_odds([0.5, 0.6].into_iter(), &weights), None);
     }
 

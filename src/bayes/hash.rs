@@ -3,7 +3,7 @@
 
 use crate::store::Token;
 use aws_lc_rs::digest;
-use siphasher::sip::SipHasher24;
+use siphasher::sip::{SipHasher13, SipHasher24};
 use std::hash::Hasher;
 
 /// Tokens have 40 bits, as SpamAssassin's.
@@ -26,6 +26,13 @@ impl TokenKey {
 
     pub fn token(&self, word: &[u8]) -> Token {
         self.of_sha1(sha1_tail(word))
+    }
+
+    /// The token of a word under our own rules.
+    pub fn word(&self, word: &[u8]) -> Token {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        hasher.write(word);
+        hasher.finish() & BITS
     }
 
     /// The token of a word of which only SpamAssassin's hash is known (`sa-learn --backup`).

@@ -2,7 +2,7 @@
 
 use super::combine::{self, Weights};
 use super::hash::TokenKey;
-use super::tokens;
+use super::{spamassassin, tokens};
 use crate::mail::Reading;
 use crate::store::{Count, Token, Totals};
 use serde::Deserialize;
@@ -21,17 +21,19 @@ pub enum TokenRules {
 }
 
 impl TokenRules {
-    /// The tokens of a message, sorted, each once.
-    pub fn tokens(self, reading: &Reading<'_>, key: &TokenKey) -> Vec<Token> {
+    /// The tokens of a message, sorted, each once. `options` are those of SpamAssassin's rule files.
+    pub fn tokens(self, reading: &Reading<'_>, key: &TokenKey, options: &spamassassin::Options) -> Vec<Token> {
         match self {
-            TokenRules::Hamgate | TokenRules::SpamAssassin => tokens::tokens(reading, key),
+            TokenRules::Hamgate => tokens::tokens(reading, key),
+            TokenRules::SpamAssassin => spamassassin::tokens(reading, key, options),
         }
     }
 
     /// What the counts of a message's tokens say; `None`: none of them says anything.
     pub fn opinion(self, counts: &[Count], totals: Totals) -> Option<Opinion> {
         match self {
-            TokenRules::Hamgate | TokenRules::SpamAssassin => {
+            TokenRules::SpamAssassin => spamassassin::probability(counts, totals).map(Opinion::of_probability),
+            TokenRules::Hamgate => {
                 let weights = Weights::default();
                 let known = counts.iter().filter(|count| count.spam + count.ham > 0);
                 let log_odds = combine::log_odds(known.map(|count| combine::probability(*count, totals, &weights)), &weights)?;
@@ -48,4 +50,11 @@ pub struct Opinion {
     pub log_odds: f64,
     /// Of spam, as BAYES_nn rules read it.
     pub probability: f64,
+}
+
+impl Opinion {
+    fn of_probability(probability: f64) -> Opinion {
+        let kept = probability.clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON / 2.0);
+        Opinion { log_odds: kept.ln() - (1.0 - kept).ln(), probability }
+    }
 }

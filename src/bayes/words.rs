@@ -1,79 +1,109 @@
-//! Text to words: lower case, runs of digits folded to one 0, invisible characters dropped, look-alike letters of
+//! Text to words: lower case, digits folded to 0, invisible characters dropped, look-alike letters of
 //! another script put right, Chinese, Japanese and Korean text in pairs of characters.
 
 /// Longer runs say nothing as words; a shape stands for them.
 const LONGEST: usize = 40;
 
-/// Calls `each` for the words of `text` in order; the buffer is reused.
-pub fn words(text: &str, mut each: impl FnMut(&str)) {
-    let mut word = String::with_capacity(LONGEST);
-    let mut before_cjk: Option<char> = None;
-    let mut latin = false;
-    let mut foreign = false;
-    for c in text.chars() {
+/// Calls `each` for the words of `text` in order; the buffer is reused. An answer of `false` ends it.
+pub fn words(text: &str, mut each: impl FnMut(&str) -> bool) {
+    let mut words = Words { word: String::with_capacity(LONGEST), before_cjk: None, latin: false, foreign: false, each: &mut each };
+    let mut rest = text;
+    while !rest.is_empty() {
+        // Most text is ASCII: its runs need no tables.
+        let ascii = rest.bytes().take_while(u8::is_ascii).count();
+        let (plain, other) = rest.split_at(ascii);
+        if !words.ascii(plain) {
+            return;
+        }
+        let end = other.bytes().position(|octet| octet.is_ascii()).unwrap_or(other.len());
+        let (wide, more) = other.split_at(end);
+        if !wide.chars().all(|c| words.character(c)) {
+            return;
+        }
+        rest = more;
+    }
+    words.finish();
+}
+
+struct Words<'e> {
+    word: String,
+    before_cjk: Option<char>,
+    latin: bool,
+    foreign: bool,
+    each: &'e mut dyn FnMut(&str) -> bool,
+}
+
+impl Words<'_> {
+    fn ascii(&mut self, text: &str) -> bool {
+        self.before_cjk = self.before_cjk.filter(|_| text.is_empty());
+        for octet in text.bytes() {
+            match octet {
+                b'a'..=b'z' | b'A'..=b'Z' => {
+                    self.latin = true;
+                    self.word.push(char::from(octet.to_ascii_lowercase()));
+                }
+                b'0'..=b'9' => self.word.push('0'),
+                b'\'' | b'$' | b'!' | b'%' => self.word.push(char::from(octet)),
+                _ => {
+                    if !self.word.is_empty() && !self.finish() {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn character(&mut self, c: char) -> bool {
         if is_invisible(c) {
-            continue;
+            return true;
         }
         if is_cjk(c) {
-            finish(&mut word, latin && foreign, &mut each);
-            (latin, foreign) = (false, false);
-            if let Some(first) = before_cjk {
-                word.push(first);
-                word.push(c);
-                each(&word);
-                word.clear();
+            let mut goes_on = self.finish();
+            if let Some(first) = self.before_cjk {
+                goes_on &= (self.each)(String::from_iter([first, c]).as_str());
             }
-            before_cjk = Some(c);
-            continue;
+            self.before_cjk = Some(c);
+            return goes_on;
         }
-        before_cjk = None;
-        if c.is_alphanumeric() || is_inner(c) {
-            if c.is_numeric() {
-                if !word.ends_with('0') {
-                    word.push('0');
-                }
-            } else if c.is_ascii() {
-                latin |= c.is_ascii_alphabetic();
-                word.push(c.to_ascii_lowercase());
-            } else {
-                foreign |= look_alike(c).is_some();
-                word.extend(c.to_lowercase());
-            }
+        self.before_cjk = None;
+        if c.is_numeric() {
+            self.word.push('0');
+        } else if c.is_alphabetic() {
+            self.foreign |= look_alike(c).is_some();
+            self.word.extend(c.to_lowercase());
+        } else if matches!(c, '€' | '£') {
+            self.word.push(c);
         } else {
-            finish(&mut word, latin && foreign, &mut each);
-            (latin, foreign) = (false, false);
+            return self.finish();
         }
+        true
     }
-    finish(&mut word, latin && foreign, &mut each);
+
+    /// Hands on the word read so far.
+    fn finish(&mut self) -> bool {
+        let mixed = self.latin && self.foreign;
+        (self.latin, self.foreign) = (false, false);
+        let trimmed = self.word.trim_matches('\'');
+        let goes_on = if trimmed.is_empty() {
+            true
+        } else if mixed {
+            let put_right: String = trimmed.chars().map(|c| look_alike(c).unwrap_or(c)).collect();
+            shaped(&put_right, self.each)
+        } else {
+            shaped(trimmed, self.each)
+        };
+        self.word.clear();
+        goes_on
+    }
 }
 
-fn finish(word: &mut String, mixed: bool, each: &mut impl FnMut(&str)) {
-    let trimmed = word.trim_matches(|c: char| matches!(c, '.' | '-' | '\'' | '_' | ',' | ':' | '@' | '/'));
-    if trimmed.is_empty() {
-        word.clear();
-        return;
-    }
-    if mixed {
-        let put_right: String = trimmed.chars().map(|c| look_alike(c).unwrap_or(c)).collect();
-        shaped(&put_right, each);
-    } else {
-        shaped(trimmed, each);
-    }
-    word.clear();
-}
-
-fn shaped(word: &str, each: &mut impl FnMut(&str)) {
+fn shaped(word: &str, each: &mut dyn FnMut(&str) -> bool) -> bool {
     if word.len() <= LONGEST {
-        each(word);
-    } else {
-        let head: String = word.chars().take(2).collect();
-        each(&format!("{head}~{}", word.chars().count() / 10));
+        return each(word);
     }
-}
-
-/// Characters that hold a word together.
-fn is_inner(c: char) -> bool {
-    matches!(c, '\'' | '-' | '_' | '.' | '$' | '€' | '£' | '%' | '!' | '@')
+    let head: String = word.chars().take(2).collect();
+    each(&format!("{head}~{}", word.chars().count() / 10))
 }
 
 fn is_invisible(c: char) -> bool {
@@ -116,14 +146,17 @@ mod tests {
 
     fn all(text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        words(text, |w| found.push(w.to_owned()));
+        words(text, |w| {
+            found.push(w.to_owned());
+            true
+        });
         found
     }
 
     #[test]
     fn words_are_lower_case_with_folded_digits() {
-        assert_eq!(all("Save 1,250$ NOW! (don't wait)"), ["save", "0", "0$", "now!", "don't", "wait"]);
-        assert_eq!(all("a--b ... -x- 2026"), ["a--b", "x", "0"]);
+        assert_eq!(all("Save 1,250$ NOW! (don't wait)"), ["save", "0", "000$", "now!", "don't", "wait"]);
+        assert_eq!(all("a--b ... -x- 2026 bob@mail.example"), ["a", "b", "x", "0000", "bob", "mail", "example"]);
     }
 
     #[test]
