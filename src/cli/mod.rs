@@ -8,6 +8,7 @@ pub mod dkim;
 mod dns;
 pub mod engine;
 pub mod explain;
+pub mod greylist;
 pub mod inputs;
 mod manual;
 pub mod parts;
@@ -44,6 +45,8 @@ enum Command {
     Dkim(dkim::Args),
     /// Lint configuration and rules: every mistake with file, line and remedy.
     Check(check::Args),
+    /// Greylisting: who waits, let them in, take over from postgrey.
+    Greylist(greylist::Args),
     /// Every point of a verdict: the rule, where it stands, what it matched.
     Explain(explain::Args),
     /// Write the manual pages of all commands into a folder.
@@ -74,6 +77,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Reload(args) => reload::run(args),
         Command::Check(args) => check::run(args),
+        Command::Greylist(args) => greylist::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Man(args) => manual::run(args),
         Command::Report(args) => report::run(args),

@@ -21,6 +21,8 @@ pub struct MailServer {
     pub version: u32,
     pub actions: u32,
     pub options: u32,
+    /// `{auth_authen}`, where the client has logged in.
+    pub login: String,
 }
 
 /// What came of a message.
@@ -67,7 +69,7 @@ impl MailServer {
     }
 
     fn over(wire: Box<dyn Wire>) -> MailServer {
-        MailServer { wire, version: 0, actions: 0, options: 0 }
+        MailServer { wire, version: 0, actions: 0, options: 0, login: String::new() }
     }
 
     /// Offers everything.
@@ -149,7 +151,10 @@ impl MailServer {
 
     /// MAIL to the end of the message. The answer at whichever stage ended it.
     pub fn deliver(&mut self, message: &Message<'_>) -> io::Result<Outcome> {
-        self.macros('M', &[("{mail_addr}", message.from.trim_matches(['<', '>']))])?;
+        let address = ("{mail_addr}", message.from.trim_matches(['<', '>']));
+        let login = self.login.clone();
+        let macros = [address, ("{auth_authen}", login.as_str())];
+        self.macros('M', if login.is_empty() { &macros[..1] } else { &macros })?;
         let answer = self.ask('M', format!("{}\0SIZE=100\0", message.from).as_bytes())?;
         if answer.0 != 'c' {
             return Ok(Outcome { answer, ..Outcome::default() });

@@ -3,6 +3,7 @@
 
 mod ambiguous;
 mod ambiguous_shapes;
+mod access;
 mod arc;
 mod dkim;
 mod dmarc;
@@ -11,8 +12,10 @@ mod evals;
 mod faults;
 mod floors;
 mod forgery;
+mod greylist;
 mod hostile;
 mod language;
+mod limits;
 mod mailserver;
 mod milter;
 mod output;

@@ -80,18 +80,22 @@ impl Greylist for PaceFile {
     fn secret(&self) -> Result<[u8; 16], Trouble> {
         let path = self.path.with_extension("key");
         let away = |error: std::io::Error| Trouble(format!("{}: {error}", path.display()));
-        match OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path) {
-            Ok(mut file) => {
-                let fresh = random_key()?;
-                file.write_all(&fresh).and_then(|()| file.sync_all()).map_err(away)?;
-                Ok(fresh)
+        if !path.exists() {
+            // Written beside and then linked, so that no crash leaves half a key and no two processes make two.
+            let fresh = path.with_extension(format!("key-{}", std::process::id()));
+            let _ = fs::remove_file(&fresh);
+            let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).map_err(away)?;
+            file.write_all(&random_key()?).and_then(|()| file.sync_all()).map_err(away)?;
+            let linked = fs::hard_link(&fresh, &path);
+            let _ = fs::remove_file(&fresh);
+            if let Err(error) = linked
+                && error.kind() != std::io::ErrorKind::AlreadyExists
+            {
+                return Err(away(error));
             }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let read = fs::read(&path).map_err(away)?;
-                read.try_into().map_err(|_| Trouble(format!("{} is no key of 16 octets: remove it, and all begin anew", path.display())))
-            }
-            Err(error) => Err(away(error)),
         }
+        let read = fs::read(&path).map_err(away)?;
+        read.try_into().map_err(|_| Trouble(format!("{} is no key of 16 octets: remove it, and all begin anew", path.display())))
     }
 
     fn look_up(&self, triplets: &[Key], welcome: &[Key]) -> Result<Known, Trouble> {
