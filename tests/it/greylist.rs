@@ -653,3 +653,95 @@ fn two_exchangers_over_one_server_know_what_the_other_saw() {
     std::thread::sleep(Duration::from_millis(1_500));
     assert!(reply(&send(&daemons[0], "203.0.113.2", "<new@sender.example>", TO)).starts_with("450 4.7.1 greylisted"));
 }
+
+/// CPU time of this thread, in microseconds.
+fn cpu() -> f64 {
+    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
+    time.tv_sec() as f64 * 1e6 + time.tv_nsec() as f64 / 1e3
+}
+
+fn p99(mut times: Vec<f64>) -> (f64, f64) {
+    times.sort_by(f64::total_cmp);
+    (times[times.len() / 2], times[times.len() * 99 / 100])
+}
+
+/// Kilobytes of this process in memory, and of them those that are no file's.
+fn memory() -> (u64, u64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = |name: &str| status.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    (line("VmRSS:"), line("RssAnon:"))
+}
+
+/// A hundred thousand of each: the time of a look-up, of a decision that is kept, of a count.
+#[test]
+#[ignore = "measures; needs --release and valkey or redis"]
+fn a_hundred_thousand_entries_are_looked_up_in_no_time() {
+    use hamgate::store::greylist::{Seen, Triplet, Welcome};
+    use hamgate::store::windows::Draw;
+    use hamgate::store::{Key, Pace};
+    const ENTRIES: u64 = 100_000;
+    let key = |number: u64, kind: u8| -> Key {
+        let mut key = [kind; 16];
+        let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        key[..8].copy_from_slice(&mixed.to_be_bytes());
+        key[8..15].copy_from_slice(&number.to_be_bytes()[1..]);
+        key
+    };
+    let folder = Folder::new("many");
+    let redis = Redis::start();
+    let stores: [(&str, std::sync::Arc<dyn Pace>); 2] = [
+        ("sqlite", hamgate::store::open_pace(&folder.0.display().to_string()).unwrap()),
+        ("redis", hamgate::store::open_pace(&format!("redis://127.0.0.1:{}/0", redis.1)).unwrap()),
+    ];
+    for (name, store) in stores {
+        let before = memory();
+        let draw = |number: u64, now: u64| {
+            let draw = Draw { key: key(number, 3), span: Duration::from_secs(3_600), most: 100, amount: 1, binding: true };
+            store.draw(&[draw], now).unwrap()
+        };
+        for first in (0..ENTRIES).step_by(1_000) {
+            let rows: Vec<(Triplet, Seen)> = (first..first + 1_000)
+                .map(|number| {
+                    let words = Triplet {
+                        key: key(number, 1),
+                        client: "192.0.2.0".into(),
+                        sender: format!("sender{number}@sender.example"),
+                        recipient: format!("box{number}@victim.example"),
+                    };
+                    (words, Seen { first: 1_700_000_000, last: 1_700_000_000 + number, passed: number % 2 == 0 })
+                })
+                .collect();
+            let guests: Vec<(Key, Welcome)> =
+                (first..first + 1_000).map(|number| (key(number, 2), Welcome { count: 1, last: number })).collect();
+            store.keep(&rows, &guests).unwrap();
+        }
+        (0..ENTRIES).for_each(|number| drop(draw(number, 1_700_000_000_000)));
+        let mut dice = Dice(7);
+        let mut measure = |work: &dyn Fn(u64)| {
+            let times = (0..20_000).map(|_| {
+                let number = dice.roll(ENTRIES * 3 / 2);
+                let begun = cpu();
+                work(number);
+                cpu() - begun
+            });
+            p99(times.collect())
+        };
+        let look_up = measure(&|number| drop(store.look_up(&[key(number, 1)], &[key(number, 2)]).unwrap()));
+        let keep = measure(&|number| {
+            let words =
+                Triplet { key: key(number, 1), client: "192.0.2.0".into(), sender: "a@b.example".into(), recipient: "c@d.example".into() };
+            store.keep(&[(words, Seen { first: 1, last: 2, passed: false })], &[]).unwrap();
+        });
+        let count = measure(&|number| drop(draw(number, 1_700_000_001_000)));
+        let after = memory();
+        println!(
+            "{name}: CPU in microseconds, median and 99th percentile: look-up {look_up:.1?}, keeping {keep:.1?}, counting {count:.1?}; \
+             memory {} kB more, {} kB of it not of files",
+            after.0.saturating_sub(before.0),
+            after.1.saturating_sub(before.1)
+        );
+        assert!(look_up.1 < 100.0, "{look_up:?}");
+    }
+    let size = std::fs::metadata(folder.0.join("pace.sqlite")).unwrap().len();
+    println!("pace.sqlite: {} kB", size / 1024);
+}

@@ -1,9 +1,9 @@
 //! All integration tests in one binary.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod ambiguous;
 mod ambiguous_shapes;
-mod access;
 mod arc;
 mod dkim;
 mod dmarc;

@@ -240,7 +240,7 @@ mod tests {
         let secret = {
             let store = PaceFile::open(&path).unwrap();
             store.keep(&[(triplet, Seen { first: 5, last: 7, passed: false })], &[]).unwrap();
-            store.draw(&[draw.clone()], 1_000_000).unwrap();
+            store.draw(std::slice::from_ref(&draw), 1_000_000).unwrap();
             store.secret().unwrap()
         };
         let store = PaceFile::open(&path).unwrap();
