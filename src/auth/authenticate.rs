@@ -63,7 +63,7 @@ impl Verifier {
 pub fn outsider(reading: &Reading<'_>) -> Option<Outsider> {
     let live = match reading.arrival {
         Arrival::Live(live) => Some(&**live),
-        Arrival::FromFields => None,
+        Arrival::Sender(_) | Arrival::FromFields => None,
     };
     if let Some((client, envelope)) = live
         && let Some(ip) = client.ip
@@ -74,8 +74,7 @@ pub fn outsider(reading: &Reading<'_>) -> Option<Outsider> {
     }
     let relays = reading.relays();
     let relay = relays.external.first().and_then(|at| relays.all.get(*at))?;
-    let mail_from =
-        relay.envfrom.clone().or_else(|| live.map(|(_, envelope)| envelope.mail_from.clone())).or_else(|| field_sender(reading));
+    let mail_from = relay.envfrom.clone().or_else(|| reading.arrival.sender().map(str::to_owned)).or_else(|| field_sender(reading));
     Some(Outsider { ip: relay.ip?, helo: relay.helo.clone(), mail_from })
 }
 

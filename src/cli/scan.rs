@@ -66,9 +66,10 @@ pub struct EnvelopeArgs {
 
 impl EnvelopeArgs {
     pub fn arrival(&self) -> Arrival {
-        let given = self.client_ip.is_some() || self.client_name.is_some() || self.helo.is_some() || self.mail_from.is_some();
-        if !given && self.rcpt.is_empty() {
-            return Arrival::FromFields;
+        let has_client = self.client_ip.is_some() || self.client_name.is_some() || self.helo.is_some();
+        if !has_client {
+            // The message was delivered: its way stands in its fields, and no Received field is missing.
+            return self.mail_from.clone().map_or(Arrival::FromFields, Arrival::Sender);
         }
         let client = Client {
             ip: self.client_ip,

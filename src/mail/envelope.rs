@@ -38,6 +38,19 @@ pub struct Envelope {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Arrival {
     Live(Box<(Client, Envelope)>),
+    /// The way is read from the fields, the envelope sender is told.
+    Sender(String),
     #[default]
     FromFields,
+}
+
+impl Arrival {
+    /// The envelope sender, where it need not be guessed; empty for the null sender.
+    pub fn sender(&self) -> Option<&str> {
+        match self {
+            Arrival::Live(live) => Some(&live.1.mail_from),
+            Arrival::Sender(sender) => Some(sender),
+            Arrival::FromFields => None,
+        }
+    }
 }

@@ -202,10 +202,10 @@ impl<'m> Reading<'m> {
     /// The envelope sender: live, or guessed from the fields in SpamAssassin's order (PerMsgStatus.pm, get_envelope_from).
     fn envelope_from(&self) -> Option<&[u8]> {
         self.envelope_from
-            .get_or_init(|| match self.arrival {
+            .get_or_init(|| match self.arrival.sender() {
                 // As the Return-Path field of the delivered message will be read: the null sender is no address.
-                Arrival::Live(live) => first_address(format!("<{}>", live.1.mail_from).as_bytes()),
-                Arrival::FromFields => self.guess_envelope_from(),
+                Some(sender) => first_address(format!("<{sender}>").as_bytes()),
+                None => self.guess_envelope_from(),
             })
             .as_deref()
     }

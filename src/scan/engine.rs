@@ -59,7 +59,7 @@ impl Engine {
     /// The message as rules see it. Of a live arrival, the Received field that our mail server will write comes first.
     pub fn parse(&self, raw: Vec<u8>, arrival: &Arrival) -> Mail {
         match arrival {
-            Arrival::FromFields => Mail::parse(raw),
+            Arrival::Sender(_) | Arrival::FromFields => Mail::parse(raw),
             Arrival::Live(live) => {
                 let style = received_build::Style::default();
                 let mut received = received_build::field(&live.0, &live.1, style, self.clock.now());

@@ -103,7 +103,7 @@ impl Judge for Filter {
         let judged = self.engine.judge(raw, arrival, wish);
         let (client, envelope) = match &*judged.arrival {
             Arrival::Live(live) => (&live.0, &live.1),
-            Arrival::FromFields => (&Client::default(), &Envelope::default()),
+            Arrival::Sender(_) | Arrival::FromFields => (&Client::default(), &Envelope::default()),
         };
         let mut decision = decide(&judged.findings, client, envelope, &self.policy, &id);
         let outsider = self.desk.outsider(&judged.mail, &judged.arrival);

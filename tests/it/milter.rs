@@ -219,7 +219,7 @@ fn one_connection_carries_many_messages_and_many_clients() {
         .iter()
         .map(|(arrival, raw, _)| match arrival {
             Arrival::Live(live) => (live.0.ip.unwrap().to_string(), live.1.recipients.len(), raw.len()),
-            Arrival::FromFields => panic!(),
+            Arrival::Sender(_) | Arrival::FromFields => panic!(),
         })
         .collect();
     let length = clients[0].2;

@@ -166,8 +166,21 @@ fn a_postmasters_usual_lines_work_after_a_reload() {
 #[test]
 #[ignore = "needs postfix and HAMGATE_CORPUS"]
 fn the_same_rules_hit_at_the_milter_and_in_scan_of_what_was_delivered() {
-    let (folder, daemon, postfix) = site("same", GENTLE, &["--local"]);
-    let mails = corpus(500);
+    same_rules_at_the_milter_and_in_scan(site("same", GENTLE, &["--local"]), &[], 500);
+}
+
+#[test]
+#[ignore = "needs postfix, SpamAssassin's rules and HAMGATE_CORPUS"]
+fn the_stock_rules_hit_at_the_milter_by_configuration_alone() {
+    let stock = std::env::var("HAMGATE_STOCK").unwrap_or_else(|_| "/usr/share/spamassassin".to_owned());
+    let toml = format!("{GENTLE}\n[rules]\nonly = [\"{stock}\"]\n");
+    let most = same_rules_at_the_milter_and_in_scan(site("stock", &toml, &["--local"]), &["--rules", &stock], 300);
+    assert!(most >= 5, "the stock rules are at work: {most} hits on one message at most");
+}
+
+/// Answers the number of hits on the message that had most.
+fn same_rules_at_the_milter_and_in_scan((folder, daemon, postfix): (Folder, Daemon, Postfix), rules: &[&str], most: usize) -> usize {
+    let mails = corpus(most);
     let names: Vec<String> = (0..mails.len()).map(|number| format!("box{number}")).collect();
     let mut smtp = Smtp::outside(postfix.ports[0]).unwrap();
     for (name, mail) in names.iter().zip(&mails) {
@@ -178,8 +191,8 @@ fn the_same_rules_hit_at_the_milter_and_in_scan_of_what_was_delivered() {
     let mut paths = Vec::new();
     for (name, mails) in names.iter().zip(&boxes) {
         let (mut fields, body) = split(&read(&mails[0]));
-        // The newest of each belongs to this delivery; Return-Path stays, it is the envelope sender.
-        for added in ["X-Original-To", "Delivered-To"] {
+        // The newest of each belongs to this delivery; the envelope sender is told in place of Return-Path.
+        for added in ["Return-Path", "X-Original-To", "Delivered-To"] {
             let at = fields.iter().position(|field| is_named(field, added)).unwrap();
             fields.remove(at);
         }
@@ -189,21 +202,24 @@ fn the_same_rules_hit_at_the_milter_and_in_scan_of_what_was_delivered() {
         paths.push(path);
     }
     let scanned = std::process::Command::new(env!("CARGO_BIN_EXE_hamgate"))
-        .args(["scan", "--json", "--local", "--threads", "1"])
+        .args(["scan", "--json", "--local", "--threads", "1", "--mail-from", "sender@sender.example"])
+        .args(rules)
         .args(&paths)
         .output()
         .unwrap();
     let at_the_milter = daemon.logged(mails.len());
-    let mut different = Vec::new();
+    let (mut different, mut most) = (Vec::new(), 0);
     for ((line, logged), mail) in scanned.stdout.split(|octet| *octet == b'\n').zip(&at_the_milter).zip(&mails) {
         let line: serde_json::Value = serde_json::from_slice(line).unwrap();
         let scanned: Vec<&str> = line["rules"].as_array().unwrap().iter().map(|rule| rule["name"].as_str().unwrap()).collect();
+        most = most.max(scanned.len());
         let logged = logged["rules"].as_str().unwrap_or("");
         if scanned.join(",") != logged {
             different.push(format!("{}: milter {logged}; scan {}", mail.display(), scanned.join(",")));
         }
     }
     assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
+    most
 }
 
 /// Delivers in parallel over `clients` connections; a message that is asked to come back comes back. Answers how often that
