@@ -42,7 +42,7 @@ pub fn run(args: Args) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let (set, mut complaints) = rule_files::load(&config.rules);
+    let (set, mut complaints) = rule_files::load_all(&config);
     complaints.extend(access_files::load(&config).1);
     let report = Report::of(&set, &complaints);
     if args.quiet {

@@ -3,8 +3,9 @@
 use super::dns::DnsArgs;
 use crate::auth::Verifier;
 use crate::base::{Clock, Complaint, Severity};
+use crate::lists::{self, Board, Guard};
 use crate::rules::engine::Program;
-use crate::rules::{Settings, Source, builtin, load};
+use crate::rules::{self, RuleSet, Settings, Source, builtin, load};
 use crate::scan::{Engine, Network};
 use crate::service::rule_files::Disk;
 use std::path::PathBuf;
@@ -54,7 +55,7 @@ impl RuleArgs {
             Some(error) => Err(error),
             None if self.local => Ok(Engine::local(Program::new(set))),
             None => {
-                let network = self.network().map_err(|what| Complaint {
+                let network = self.network(&set).map_err(|what| Complaint {
                     severity: Severity::Error,
                     place: None,
                     what,
@@ -65,10 +66,13 @@ impl RuleArgs {
         }
     }
 
-    fn network(&self) -> Result<Network, String> {
+    fn network(&self, set: &RuleSet) -> Result<Network, String> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| e.to_string())?;
         let (resolver, server) = runtime.block_on(self.dns.resolver(crate::dns::Settings::default()))?;
         let handle = runtime.handle().clone();
-        Ok(Network::new(resolver, Verifier::new("unknown", &[]), Clock::System, handle).keeping((server, runtime)))
+        let board = Board::new(rules::engine::dns::zones(set).iter().map(String::as_str));
+        let patience = rules::engine::dns::patience(set);
+        let guard = Guard::new(board, resolver.clone(), &lists::Settings::default(), patience).for_files();
+        Ok(Network::new(resolver, Verifier::new("unknown", &[]), guard, Clock::System, handle).keeping((server, runtime)))
     }
 }

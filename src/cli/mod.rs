@@ -13,6 +13,8 @@ pub mod inputs;
 mod manual;
 pub mod parts;
 mod reload;
+pub mod lists;
+pub mod reload;
 pub mod report;
 pub mod rules;
 mod rules_test;
@@ -52,6 +54,9 @@ enum Command {
     /// Write the manual pages of all commands into a folder.
     Man(manual::Args),
     /// What others tell about our mail.
+    /// The health of DNS lists.
+    Lists(lists::Args),
+    /// What others tell about our mail, and what checks under observation would have done.
     Report(report::Args),
     /// List rules, show where one is defined and scored, or try a file of rules on messages.
     Rules(rules::Args),
@@ -80,6 +85,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Greylist(args) => greylist::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Man(args) => manual::run(args),
+        Command::Lists(args) => lists::run(args),
         Command::Report(args) => report::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Scan(args) => scan::run(args),

@@ -54,7 +54,7 @@ pub fn run(args: Args) -> ExitCode {
         config.rules.local = true;
         return super::rules_test::run(&config.rules, file, paths);
     }
-    let (set, complaints) = rule_files::load(&config.rules);
+    let (set, complaints) = rule_files::load_all(&config);
     complaints.iter().filter(|complaint| complaint.severity == Severity::Error).for_each(|complaint| eprintln!("{complaint}"));
     match args.what {
         What::List => {

@@ -5,6 +5,7 @@ use crate::auth::{self, Verifier};
 use crate::base::Clock;
 use crate::dns::{Caps, Resolver, Session};
 use crate::facts::{Answer, DnsQuestion, Question, Told};
+use crate::lists::Guard;
 use crate::mail::Mail;
 use std::collections::HashMap;
 use std::future::Future;
@@ -18,6 +19,8 @@ const LIST_QUESTIONS: u32 = 400;
 pub struct Network {
     pub resolver: Resolver,
     pub verifier: Arc<Verifier>,
+    /// Between rules and DNS lists.
+    pub guard: Arc<Guard>,
     pub clock: Clock,
     /// Where the asking runs; the threads that judge only wait.
     pub runtime: tokio::runtime::Handle,
@@ -34,8 +37,9 @@ struct Flight {
 }
 
 impl Network {
-    pub fn new(resolver: Resolver, verifier: Verifier, clock: Clock, runtime: tokio::runtime::Handle) -> Network {
-        Network { resolver, verifier: Arc::new(verifier), clock, runtime, kept: None, flights: Mutex::default() }
+    pub fn new(resolver: Resolver, verifier: Verifier, guard: Guard, clock: Clock, runtime: tokio::runtime::Handle) -> Network {
+        let (verifier, guard) = (Arc::new(verifier), Arc::new(guard));
+        Network { resolver, verifier, guard, clock, runtime, kept: None, flights: Mutex::default() }
     }
 
     /// Keeps these alive as long as itself.
@@ -83,8 +87,9 @@ impl Gather for Network {
                 }
                 Question::Dns(about) => {
                     let (session, about): (Session, DnsQuestion) = (look_ups.clone(), about.clone());
+                    let guard = Arc::clone(&self.guard);
                     self.start(&sender, async move {
-                        let answer = session.ask(&about).await;
+                        let answer = guard.ask(&session, &about).await;
                         Told::Dns(about, answer)
                     });
                     open.push(question.clone());

@@ -2,6 +2,7 @@
 
 use crate::base::settings::{Mistake, Section, read, sample, unknown, value};
 use crate::base::{Complaint, Place, Severity};
+use crate::lists::List;
 use crate::pace::Limit;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
@@ -21,7 +22,7 @@ crate::settings! {
     }
 }
 
-/// The one section that stands several times.
+/// Sections that stand several times.
 const LIMIT: &str = "limit";
 const LIMIT_SAMPLE: &str = "
 # Rate limits, one [[limit]] for each; none by default. At most so many in any span of time; what is refused (450, connections 421) is
@@ -36,6 +37,20 @@ const LIMIT_SAMPLE: &str = "
 #mode = \"on\"
 ";
 
+const LIST: &str = "list";
+const LIST_SAMPLE: &str = "
+# DNS lists of your own, one [[list]] for each; none by default. asks: \"client\" (its address), \"helo\", \"ptr\", \"mail-from\", \"from\",
+# \"reply-to\", \"uri\", \"digest\". answer: an address, a range, a value under a mask (127.0.0.0/255.255.255.0), a number of bits of which
+# one must be set; without it any answer counts. rule: the name of the rule that hits; score: its score, unless a rule file gives one.
+# welcome = true: the list speaks well of senders. refuse = true: it takes part in refusals ([lists], refusal).
+#[[list]]
+#zone = \"bl.example.org\"
+#asks = \"client\"
+#answer = \"127.0.0.2\"
+#rule = \"OWN_BL\"
+#score = 2.5
+";
+
 /// The table of sections. A new room adds its line here and nowhere else.
 macro_rules! sections {
     ($($name:ident: $settings:ty,)+) => {
@@ -45,6 +60,8 @@ macro_rules! sections {
             $(pub $name: $settings,)+
             /// Each `[[limit]]`, in order.
             pub limits: Vec<Limit>,
+            /// Each `[[list]]`, in order.
+            pub own_lists: Vec<List>,
         }
 
         impl Config {
@@ -67,7 +84,7 @@ macro_rules! sections {
                 format!(
                     "# hamgate.toml: every setting at its default. Without this file the same holds.\n\
                      # Durations and sizes carry their unit: \"5 min\", \"25 MB\".\n\n{}",
-                    sections.join("\n") + LIMIT_SAMPLE
+                    sections.join("\n") + LIMIT_SAMPLE + LIST_SAMPLE
                 )
             }
         }
@@ -87,6 +104,7 @@ sections! {
     harvest: crate::pace::HarvestSettings,
     accounts: crate::pace::AccountSettings,
     store: crate::store::Settings,
+    lists: crate::lists::Settings,
 }
 
 impl Config {
@@ -142,6 +160,28 @@ impl Config {
                                 Err(error) => {
                                     let at = error.span().map_or(at, |span| span.start);
                                     mistakes.push(Mistake { at, what: "[[limit]]".to_owned(), remedy: error.message().to_owned() });
+                                }
+                            }
+                        }
+                    }
+                    DeValue::Table(_) if name == LIST => mistakes.push(Mistake {
+                        at,
+                        what: "[list] may stand several times".to_owned(),
+                        remedy: "write [[list]], once for each".to_owned(),
+                    }),
+                    DeValue::Array(all) if name == LIST => {
+                        for one in all {
+                            let at = one.span().start;
+                            match value::<List>(one) {
+                                Ok(list) => {
+                                    if let Some((what, remedy)) = list.mistake() {
+                                        mistakes.push(Mistake { at, what: format!("[[list]]: {what}"), remedy });
+                                    }
+                                    config.own_lists.push(list);
+                                }
+                                Err(error) => {
+                                    let at = error.span().map_or(at, |span| span.start);
+                                    mistakes.push(Mistake { at, what: "[[list]]".to_owned(), remedy: error.message().to_owned() });
                                 }
                             }
                         }

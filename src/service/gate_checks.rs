@@ -21,7 +21,7 @@ async fn block<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 impl Gate {
-    fn is_outside(&self, visit: &Visit) -> bool {
+    pub(super) fn is_outside(&self, visit: &Visit) -> bool {
         self.sender(&visit.client) == Sender::Outside
     }
 
@@ -31,7 +31,7 @@ impl Gate {
     }
 
     /// Carries an answer out, or tells it.
-    fn say(&self, mode: Mode, visit: &Visit, envelope: Option<&Envelope>, check: &str, early: Early) -> Early {
+    pub(super) fn say(&self, mode: Mode, visit: &Visit, envelope: Option<&Envelope>, check: &str, early: Early) -> Early {
         let (would_have, reply) = match &early {
             Early::Continue | Early::Accept => return early,
             Early::Discard => ("discard", String::new()),

@@ -5,19 +5,21 @@ use super::config::Config;
 use super::daemon::Wishes;
 use super::doors::Doors;
 use super::gate::{self, Gate};
+use super::list_check;
 use super::memory::Memory;
 use super::rule_files;
 use crate::base::{Clock, Complaint, Severity};
 use crate::facts::{Answer, Authentication};
+use crate::lists::Guard;
 use crate::mail::{Arrival, Client, Envelope, HeaderQuery, Mail, Reading};
 use crate::milter::judge::Promise;
 use crate::milter::{Early, Judge, Judgement, Letter, Summary, Visit};
 use crate::outcome::{Action, Edit, Findings, Verdict};
 use crate::policy::edits::{Rewrite, Standing, applied, edits};
 use crate::policy::{self, Decision, decide, stricter};
-use crate::rules::RuleSet;
 use crate::rules::engine::Program;
 use crate::rules::report::{Occasion, Rendering};
+use crate::rules::{self, RuleSet};
 use crate::scan::{Engine, Judged, Network, Wish};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +32,7 @@ const RESERVE: Duration = Duration::from_secs(2);
 /// # Errors
 /// Mistakes that make it unusable as a whole.
 pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<dyn Judge>, Vec<Complaint>), Vec<Complaint>> {
-    let (set, mut complaints) = rule_files::load(&config.rules);
+    let (set, mut complaints) = rule_files::load_all(config);
     complaints.extend(unknown_rules(&config.policy, &set));
     if complaints.iter().any(|complaint| complaint.severity == Severity::Error) {
         return Err(complaints);
@@ -38,18 +40,27 @@ pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<d
     let (desk, of_authentication) = Desk::build(config, wishes)?;
     complaints.extend(of_authentication);
     let mut engine = Engine::local(Program::new(set));
+    let mut lists = None;
     if let (false, Ok(runtime)) = (config.rules.local, tokio::runtime::Handle::try_current()) {
-        let network = Network::new(desk.resolver.clone(), desk.verifier.clone(), Clock::System, runtime);
+        let (guard, check, wrong) = list_check::build(config, &desk.resolver, &engine.program.set);
+        complaints.extend(wrong);
+        let network = Network::new(desk.resolver.clone(), desk.verifier.clone(), guard, Clock::System, runtime);
+        list_check::watch(&network.guard, config);
+        lists = Some((Arc::clone(&network.guard), check));
         engine = Engine { gather: Some(Arc::new(network)), network: true, ..engine };
     }
     // Made now, so that it is not the first message that waits for it.
     engine.program.plan(engine.score_set());
     let host = host_name();
-    let (gate, checks, of_the_door) = Gate::build(config, wishes, memory, &host)?;
+    let (gate, mut checks, of_the_door) = Gate::build(config, wishes, memory, &host)?;
     complaints.extend(of_the_door);
+    let guard = lists.map(|(guard, check)| {
+        checks.push(Box::new(check.at(&gate, &guard)));
+        guard
+    });
     // Asked in this order.
     let doors = Doors(checks);
-    Ok((Box::new(Filter { engine, desk, doors, gate, policy: config.policy.clone(), host }), complaints))
+    Ok((Box::new(Filter { engine, desk, doors, gate, guard, policy: config.policy.clone(), host }), complaints))
 }
 
 /// Conditions that name a rule which no file defines: it would never hold.
@@ -72,6 +83,7 @@ struct Filter {
     desk: Desk,
     doors: Doors,
     gate: Arc<Gate>,
+    guard: Option<Arc<Guard>>,
     policy: policy::Settings,
     host: String,
 }
@@ -105,6 +117,11 @@ impl Judge for Filter {
             Arrival::Live(live) => (&live.0, &live.1),
             Arrival::Sender(_) | Arrival::FromFields => (&Client::default(), &Envelope::default()),
         };
+        if let Some(guard) = &self.guard {
+            for (zone, rule) in rules::engine::dns::blocked(&self.engine.program.set, |rule| judged.findings.has(rule)) {
+                guard.block(zone, rule);
+            }
+        }
         let mut decision = decide(&judged.findings, client, envelope, &self.policy, &id);
         let outsider = self.desk.outsider(&judged.mail, &judged.arrival);
         let facts = judged.facts.authentication.as_ref().and_then(Answer::known);

@@ -1,7 +1,8 @@
 //! Rule files from the disk, beside or in place of those compiled in.
 
-use super::config::RuleSettings;
+use super::config::{Config, RuleSettings};
 use crate::base::{Complaint, Place, Severity};
+use crate::lists;
 use crate::rules::{self, Reader, RuleSet, Source, builtin};
 use std::path::{Path, PathBuf};
 
@@ -20,8 +21,19 @@ impl Reader for Disk {
     }
 }
 
+/// As `load`, with the rules that `[[list]]` makes.
+pub fn load_all(config: &Config) -> (RuleSet, Vec<Complaint>) {
+    let text = lists::rule_text(&config.own_lists);
+    let own = (!text.is_empty()).then(|| Source::Text { name: "[[list]].cf".to_owned(), text });
+    read(&config.rules, own)
+}
+
 /// Loads what the configuration asks for. A path of `only` that is missing is an error; one of `add` is passed over.
 pub fn load(settings: &RuleSettings) -> (RuleSet, Vec<Complaint>) {
+    read(settings, None)
+}
+
+fn read(settings: &RuleSettings, own: Option<Source>) -> (RuleSet, Vec<Complaint>) {
     let mut missing = Vec::new();
     let mut sources = Vec::new();
     for path in &settings.only {
@@ -38,6 +50,8 @@ pub fn load(settings: &RuleSettings) -> (RuleSet, Vec<Complaint>) {
     if settings.only.is_empty() {
         sources = builtin::sources();
     }
+    // Before the operator's files, which may give other scores.
+    sources.extend(own);
     sources.extend(settings.add.iter().filter(|path| path.exists()).map(|path| source(path)));
     let language = language(|name| std::env::var(name).ok());
     let (set, complaints) = rules::load(&sources, &Disk, &rules::Settings { local_tests_only: settings.local, language });

@@ -1,10 +1,12 @@
 //! Network rules of their own syntax (`askdns`, `uridnsbl` and kin): one row a directive; and which names may be asked at all.
 
 use super::{askdns, uri_lists};
-use crate::facts::{DnsQuestion, Question};
+use crate::facts::{DnsQuestion, DnsType, Question};
+use crate::rules::RuleSet;
 use crate::rules::eval::Context;
 use crate::rules::model::Rule;
 use crate::rules::options::Options;
+use std::time::Duration;
 
 /// What a network rule says as far as its answers are known.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,10 +92,50 @@ pub fn zone_of(rule: &Rule) -> Option<&str> {
     Some(zone.trim_end_matches('.')).filter(|zone| zone.contains('.'))
 }
 
+/// Zones of all lists that rules ask, each once.
+pub fn zones(set: &RuleSet) -> Vec<String> {
+    let mut all: Vec<String> = set.rules.iter().filter_map(zone_of).map(str::to_ascii_lowercase).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Lists that are asked about the address of the client, and for which records.
+pub fn address_lists(set: &RuleSet) -> Vec<(String, DnsType)> {
+    let mut all = Vec::new();
+    for rule in &set.rules {
+        let crate::rules::model::Test::Eval { function, .. } = &rule.test else { continue };
+        let kind = match &**function {
+            "check_rbl" => DnsType::A,
+            "check_rbl_txt" => DnsType::Txt,
+            _ => continue,
+        };
+        let scored = rule.scores.iter().any(|score| *score != 0.0);
+        if let Some(zone) = zone_of(rule).filter(|_| scored || rule.is_subrule()) {
+            let row = (zone.to_ascii_lowercase(), kind);
+            if !all.contains(&row) {
+                all.push(row);
+            }
+        }
+    }
+    all
+}
+
+/// Domains that `dns_block_rule` names, and the rules whose hit keeps them from being asked for a while.
+pub fn blocked<'s>(set: &'s RuleSet, hit: impl Fn(&str) -> bool) -> Vec<(&'s str, &'s str)> {
+    let rows = set.options.tables.get("dns_block_rule").into_iter().flatten();
+    rows.filter_map(|(domain, rules)| rules.split(' ').find(|rule| hit(rule)).map(|rule| (domain.as_str(), rule))).collect()
+}
+
+/// `rbl_timeout`, where a rule file sets it.
+pub fn patience(set: &RuleSet) -> Option<Duration> {
+    let seconds = set.options.number("rbl_timeout", 0.0);
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(3600.0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::DnsType;
     use std::collections::BTreeMap;
 
     #[test]
