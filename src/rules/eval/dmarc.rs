@@ -28,7 +28,7 @@ fn fails(dmarc: &Dmarc, policy: DmarcPolicy) -> bool {
 fn author_domain(context: &Context<'_, '_>) -> Option<String> {
     let from = context.header("From:first:addr");
     let (_, domain) = lossy(from.list.first()?).rsplit_once('@').map(|(user, domain)| (user.to_owned(), domain.to_ascii_lowercase()))?;
-    let domain = domain.trim().trim_end_matches('.').to_owned();
+    let domain = domain.trim().to_owned();
     (is_host_name(&domain) && context.reading.options.domains.is_valid(&domain)).then_some(domain)
 }
 
