@@ -16,6 +16,7 @@ pub static FILES: &[(&str, &str)] = files![
     "20_phrases.cf",
     "30_links.cf",
     "40_obfuscation.cf",
+    "45_client.cf",
     "50_impostors.cf",
     "90_tests.cf",
 ];

@@ -7,6 +7,7 @@
 mod addresses;
 mod attachment;
 mod body;
+mod client;
 pub mod context;
 mod date;
 mod dkim;
@@ -133,6 +134,7 @@ fn ask_authentication(context: &Context<'_, '_>, _: &[String]) -> Vec<Question> 
 static FAMILIES: &[&[Row]] = &[
     attachment::ROWS,
     body::ROWS,
+    client::ROWS,
     date::ROWS,
     dkim::ROWS,
     dmarc::ROWS,
