@@ -1,5 +1,6 @@
-//! `hamgate report`: what others tell about our mail, put together.
+//! `hamgate report`: what others tell about our mail, and what checks under observation would have done.
 
+use crate::service::{observed, state};
 use clap::Subcommand;
 use mail_auth::report::{DmarcResult, Report};
 use std::collections::BTreeMap;
@@ -12,8 +13,14 @@ const LARGEST: u64 = 25_000_000;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// What the checks under "observe" would have done, by check and answer, with the latest example of each.
+    #[arg(long)]
+    would_have: bool,
+    /// Where the daemon keeps its state.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -35,7 +42,13 @@ struct Row {
 }
 
 pub fn run(args: Args) -> ExitCode {
-    let Command::Dmarc { files } = args.command;
+    if args.would_have {
+        return would_have(&args);
+    }
+    let Some(Command::Dmarc { files }) = args.command else {
+        eprintln!("hamgate report: say which one: --would-have, or dmarc FILE");
+        return ExitCode::from(2);
+    };
     let (mut rows, mut failed) = (BTreeMap::<(String, String), Row>::new(), false);
     for file in &files {
         match read(file) {
@@ -58,6 +71,31 @@ pub fn run(args: Args) -> ExitCode {
         );
     }
     ExitCode::from(u8::from(failed))
+}
+
+/// `check  would-have  times  last  client  from  reply`
+fn would_have(args: &Args) -> ExitCode {
+    let folder = state::folder(args.state.as_deref());
+    let lines = match observed::read(&folder) {
+        Ok(lines) => lines,
+        Err(error) => {
+            eprintln!("hamgate report: {}: {error}", folder.display());
+            return ExitCode::from(1);
+        }
+    };
+    let mut rows = BTreeMap::<(String, String), (u64, observed::Line)>::new();
+    for line in lines {
+        let row = rows.entry((line.check.clone(), line.would_have.clone())).or_insert_with(|| (0, line.clone()));
+        row.0 += 1;
+        row.1 = line;
+    }
+    println!("check\twould have\ttimes\tlast\tclient\tfrom\treply");
+    for ((check, would_have), (times, last)) in rows {
+        let when = crate::mail::received_build::date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(last.time));
+        let (from, reply) = (printable(&last.from), last.reply.replace(|c: char| !(c == ' ' || c.is_ascii_graphic()), "?"));
+        println!("{check}\t{would_have}\t{times}\t{when}\t{}\t{from}\t{reply}", printable(&last.client));
+    }
+    ExitCode::SUCCESS
 }
 
 fn read(path: &Path) -> Result<Report, String> {

@@ -110,6 +110,7 @@ async fn run(wishes: Wishes, config: Config, judge: Box<dyn Judge>, memory: &Mem
         }
         tracing::info!(at = listener.name(), version = env!("CARGO_PKG_VERSION"), "listening");
     }
+    super::observed::open(&state);
     let door = Door::new(judge, config.milter.clone());
     let mut inside = tokio::spawn({
         let door = Arc::clone(&door);

@@ -7,6 +7,7 @@ use super::daemon::Wishes;
 use super::doors::DoorCheck;
 use super::gate_checks::{AccessCheck, GreylistCheck, HarvestCheck, LimitCheck};
 use super::memory::Memory;
+use super::observed;
 use crate::access::{Access, Subject, Word};
 use crate::base::{Clock, Complaint, Mode, Severity};
 use crate::facts::Authentication;
@@ -304,6 +305,15 @@ pub(super) struct Observed<'a> {
 
 /// One line for each thing that a check under `observe` did not do.
 pub(super) fn tell_would_have(who: &Observed<'_>, check: &str, would_have: &str, reply: &str) {
+    observed::note(observed::Line {
+        time: observed::now(),
+        id: who.id.to_owned(),
+        client: who.client.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+        from: who.envelope.map(|envelope| envelope.mail_from.clone()).unwrap_or_default(),
+        check: check.to_owned(),
+        would_have: would_have.to_owned(),
+        reply: reply.to_owned(),
+    });
     tracing::info!(
         id = who.id,
         client = who.client.ip.map(|ip| ip.to_string()).unwrap_or_default(),

@@ -13,6 +13,7 @@ mod list_check;
 pub mod log;
 pub mod log_layer;
 pub mod memory;
+pub mod observed;
 pub mod rule_files;
 pub mod state;
 
