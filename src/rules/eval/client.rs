@@ -254,7 +254,7 @@ mod tests {
             ("77-113-0-203.pool.example.net", true),
             ("203-0-113-77.example.net", true),
             ("ip-203.0.113.77.example.net", true),
-            ("host77.dyn.example.net", false),
+            ("host77.dyn.example.net", true),
             ("dsl-12-34.example.net", true),
             ("cb007104d.example.net", false),
             ("h-cb00714d.example.net", true),
