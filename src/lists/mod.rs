@@ -9,6 +9,7 @@ mod own;
 pub mod probe;
 pub mod settings;
 mod watch;
+pub mod weight;
 
 pub use guard::Guard;
 pub use health::{Board, Fault};

@@ -95,7 +95,7 @@ fn is_ours(context: &Context<'_, '_>) -> bool {
     };
     let server = match context.reading.arrival {
         Arrival::Live(live) => live.1.server.as_str(),
-        Arrival::FromFields => "",
+        Arrival::FromFields | Arrival::Sender(_) => "",
     };
     same(&relay.by) || same(server)
 }
@@ -151,7 +151,7 @@ fn is_qualified(address: &str) -> bool {
 fn recipients<'c>(context: &'c Context<'_, '_>) -> &'c [String] {
     match context.reading.arrival {
         Arrival::Live(live) if client(context).is_some() => &live.1.recipients,
-        Arrival::Live(_) | Arrival::FromFields => &[],
+        Arrival::Live(_) | Arrival::FromFields | Arrival::Sender(_) => &[],
     }
 }
 
