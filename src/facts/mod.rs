@@ -164,6 +164,9 @@ pub struct Bayes {
     pub probability: Option<f64>,
 }
 
+/// The reason of `Virus::Unseen` where no antivirus daemon is configured.
+pub const NO_SCANNER: &str = "no antivirus daemon is configured";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Virus {
     Clean,

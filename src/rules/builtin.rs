@@ -18,6 +18,7 @@ pub static FILES: &[(&str, &str)] = files![
     "40_obfuscation.cf",
     "45_client.cf",
     "50_impostors.cf",
+    "60_attachments.cf",
     "90_tests.cf",
 ];
 

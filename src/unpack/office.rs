@@ -79,13 +79,27 @@ fn relations(bytes: &[u8], facts: &mut Facts) {
         }
         if has(b"/attachedtemplate") {
             // A template of the writer's own disk is usual and harmless; one on the network is fetched.
-            if has(b"http:") || has(b"https:") || has(b"ftp:") || has(b"target=\"\\\\") || has(b"file://///") || has(b"file:\\\\\\\\") {
+            let target = attribute(tag, b"target=");
+            let begins = |word: &[u8]| target.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word));
+            if [b"http:".as_slice(), b"https:", b"ftp:", b"\\\\", b"file://///", b"file:\\\\\\\\", b"mhtml:"]
+                .iter()
+                .any(|word| begins(word))
+            {
                 facts.insert(Fact::ExternalTemplate);
             }
         } else if has(b"/oleobject") || has(b"/frame\"") || has(b"/subdocument") || has(b"/package\"") {
             facts.insert(Fact::ExternalObject);
         }
     }
+}
+
+/// The value of an attribute, by its name in lower case with the equals sign.
+fn attribute<'t>(tag: &'t [u8], name: &[u8]) -> &'t [u8] {
+    let Some(at) = find_ignoring_case(tag, name, 0) else { return b"" };
+    let rest = &tag[at + name.len()..];
+    let Some(quote) = rest.first() else { return b"" };
+    let rest = &rest[1..];
+    &rest[..memchr::memchr(*quote, rest).unwrap_or(rest.len())]
 }
 
 /// MS-ONESTORE §2.6.13: FileDataStoreObject, by its GUID: files embedded in a notebook.

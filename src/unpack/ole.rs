@@ -248,10 +248,8 @@ pub(super) fn inspect(bytes: &[u8]) -> Facts {
         if last == "_VBA_PROJECT" || path.ends_with("VBA/dir") {
             facts.insert(Fact::Macro);
         }
-        if is_vba {
-            if let Some(source) = vba::source(&file.read(stream, bytes.len())) {
-                facts.extend(vba::inspect(&source));
-            }
+        if is_vba && let Some(source) = vba::source(&file.read(stream, bytes.len())) {
+            facts.extend(vba::inspect(&source));
         }
         match last {
             "EncryptedPackage" => {

@@ -211,7 +211,7 @@ fn strays(bytes: &[u8], covered: &[(usize, usize)], seen: &HashSet<usize>, opene
         if seen.contains(&at) {
             continue;
         }
-        let Some(mut place) = local_entry(bytes, at).filter(|place| is_plausible(place)) else { continue };
+        let Some(mut place) = local_entry(bytes, at).filter(is_plausible) else { continue };
         if place.unknown_size || place.packed > bytes.len() {
             let rest = bytes.get(place.data..).unwrap_or_default();
             let next = [b"PK\x07\x08".as_slice(), LOCAL, CENTRAL].iter().filter_map(|mark| memmem::find(rest, mark)).min();

@@ -15,7 +15,7 @@ const STOCK: &str = "/usr/share/spamassassin";
 
 /// Every plugin that has functions.
 fn plugins() -> String {
-    let names: HashSet<&str> = eval::rows().map(|row| row.plugin).collect();
+    let names: HashSet<&str> = eval::rows().map(|row| row.plugin).filter(|plugin| !plugin.is_empty()).collect();
     names.iter().map(|name| format!("loadplugin Mail::SpamAssassin::Plugin::{name}\n")).collect()
 }
 
@@ -171,7 +171,7 @@ fn functions_say_of_edge_cases_what_spamassassins_say() {
 #[test]
 fn every_function_of_a_plugin_is_known() {
     let set = rules(&plugins(), &[]);
-    assert!(eval::rows().all(|row| set.options.plugins.contains(row.plugin)), "{:?}", set.options.plugins);
+    assert!(eval::rows().all(|row| row.plugin.is_empty() || set.options.plugins.contains(row.plugin)), "{:?}", set.options.plugins);
 }
 
 /// One message of `tests/cases/evals.txt` with the rules that SpamAssassin 4.0.1 said hit.

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod attachment;
+mod attachments;
 mod body;
 mod client;
 pub mod context;
@@ -23,9 +24,9 @@ mod image;
 mod locales;
 mod mailbox;
 mod mime;
+mod ole;
 mod outside;
 mod pdf;
-mod pending;
 mod perl;
 mod relay;
 mod spf;
@@ -104,7 +105,7 @@ pub type Function = fn(&Context<'_, '_>, &[String]) -> Answered;
 /// One function.
 pub struct Row {
     pub name: &'static str,
-    /// The plugin that must be loaded, without `Mail::SpamAssassin::Plugin::`.
+    /// The plugin that must be loaded (none where it is empty), without `Mail::SpamAssassin::Plugin::`.
     pub plugin: &'static str,
     pub accepts: Accepts,
     pub needs: Needs,
@@ -133,6 +134,7 @@ fn ask_authentication(context: &Context<'_, '_>, _: &[String]) -> Vec<Question> 
 /// Every family's rows.
 static FAMILIES: &[&[Row]] = &[
     attachment::ROWS,
+    attachments::ROWS,
     body::ROWS,
     client::ROWS,
     date::ROWS,
@@ -147,6 +149,7 @@ static FAMILIES: &[&[Row]] = &[
     html::ROWS,
     image::ROWS,
     mime::ROWS,
+    ole::ROWS,
     outside::ROWS,
     pdf::ROWS,
     textcat::ROWS,
@@ -155,7 +158,6 @@ static FAMILIES: &[&[Row]] = &[
     uri::ROWS,
     vbounce::ROWS,
     welcome::ROWS,
-    pending::ROWS,
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Row>> = LazyLock::new(|| rows().map(|row| (row.name, row)).collect());
