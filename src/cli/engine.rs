@@ -6,7 +6,7 @@ use crate::base::{Clock, Complaint, Severity};
 use crate::lists::{self, Board, Guard};
 use crate::rules::engine::Program;
 use crate::rules::{self, RuleSet, Settings, Source, builtin, load};
-use crate::scan::{Engine, Network};
+use crate::scan::{Antivirus, Engine, Network};
 use crate::service::rule_files::Disk;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,7 +61,8 @@ impl RuleArgs {
                     what,
                     remedy: "correct it, or ask nothing (--local)".into(),
                 })?;
-                Ok(Engine { gather: Some(Arc::new(network)), network: true, ..Engine::local(Program::new(set)) })
+                let gather = Antivirus { scanner: None, others: Arc::new(network) };
+                Ok(Engine { gather: Some(Arc::new(gather)), network: true, ..Engine::local(Program::new(set)) })
             }
         }
     }

@@ -97,6 +97,7 @@ sections! {
     policy: crate::policy::Settings,
     dns: crate::dns::Settings,
     auth: crate::auth::Settings,
+    virus: crate::virus::Settings,
     dkim: crate::auth::sign::Settings,
     log: super::log::Settings,
     access: crate::access::Settings,

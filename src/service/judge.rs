@@ -20,7 +20,8 @@ use crate::policy::{self, Decision, decide, stricter};
 use crate::rules::engine::Program;
 use crate::rules::report::{Occasion, Rendering};
 use crate::rules::{self, RuleSet};
-use crate::scan::{Engine, Judged, Network, Wish};
+use crate::scan::{Antivirus, Engine, Judged, Network, Wish};
+use crate::virus::Scanner;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +48,9 @@ pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<d
         let network = Network::new(desk.resolver.clone(), desk.verifier.clone(), guard, Clock::System, runtime);
         list_check::watch(&network.guard, config);
         lists = Some((Arc::clone(&network.guard), check));
-        engine = Engine { gather: Some(Arc::new(network)), network: true, ..engine };
+        let scanner = Scanner::new(&config.virus).map_err(|what| vec![of_virus(what)])?.map(Arc::new);
+        let gather = Antivirus { scanner, others: Arc::new(network) };
+        engine = Engine { gather: Some(Arc::new(gather)), network: true, ..engine };
     }
     // Made now, so that it is not the first message that waits for it.
     engine.program.plan(engine.score_set());
@@ -61,6 +64,15 @@ pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<d
     // Asked in this order.
     let doors = Doors(checks);
     Ok((Box::new(Filter { engine, desk, doors, gate, guard, policy: config.policy.clone(), host }), complaints))
+}
+
+fn of_virus(what: String) -> Complaint {
+    Complaint {
+        severity: Severity::Error,
+        place: None,
+        what: format!("servers in [virus]: {what}"),
+        remedy: "correct it, or leave it out".to_owned(),
+    }
 }
 
 /// Conditions that name a rule which no file defines: it would never hold.
