@@ -32,8 +32,16 @@ impl Drop for ZoneServer {
 impl ZoneServer {
     /// Listens on a free port of 127.0.0.1.
     pub async fn start(zone: Zone) -> io::Result<ZoneServer> {
+        ZoneServer::over(zone, bind().await?)
+    }
+
+    /// At this very place, where a client cannot be told of another.
+    pub async fn start_at(zone: Zone, address: SocketAddr) -> io::Result<ZoneServer> {
+        ZoneServer::over(zone, (UdpSocket::bind(address).await?, TcpListener::bind(address).await?))
+    }
+
+    fn over(zone: Zone, (udp, tcp): (UdpSocket, TcpListener)) -> io::Result<ZoneServer> {
         let zone = Arc::new(zone);
-        let (udp, tcp) = bind().await?;
         let address = udp.local_addr()?;
         let tasks = [tokio::spawn(serve_udp(udp, Arc::clone(&zone))), tokio::spawn(serve_tcp(tcp, zone))];
         Ok(ZoneServer { address, tasks })

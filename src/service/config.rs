@@ -106,6 +106,7 @@ sections! {
     accounts: crate::pace::AccountSettings,
     store: crate::store::Settings,
     lists: crate::lists::Settings,
+    weight: crate::lists::weight::Settings,
 }
 
 impl Config {

@@ -8,6 +8,7 @@ use super::gate::{self, Gate};
 use super::list_check;
 use super::memory::Memory;
 use super::rule_files;
+use super::weight_check::{self, WeightCheck};
 use crate::base::{Clock, Complaint, Severity};
 use crate::facts::{Answer, Authentication};
 use crate::lists::Guard;
@@ -61,6 +62,12 @@ pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<d
         checks.push(Box::new(check.at(&gate, &guard)));
         guard
     });
+    let (weights, of_weights) = weight_check::load(config);
+    complaints.extend(of_weights);
+    if let Some(weights) = weights.filter(|_| !config.rules.local) {
+        let (gate, resolver) = (Arc::clone(&gate), desk.resolver.clone());
+        checks.push(Box::new(WeightCheck { gate, weights, resolver, mode: config.weight.mode }));
+    }
     // Asked in this order.
     let doors = Doors(checks);
     Ok((Box::new(Filter { engine, desk, doors, gate, guard, policy: config.policy.clone(), host }), complaints))

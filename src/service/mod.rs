@@ -16,6 +16,7 @@ pub mod memory;
 pub mod observed;
 pub mod rule_files;
 pub mod state;
+mod weight_check;
 
 pub use config::Config;
 pub use daemon::{Wishes, serve};

@@ -50,14 +50,14 @@ fn crlf(raw: &[u8]) -> Vec<u8> {
     out
 }
 
-struct Site {
+pub struct Site {
     folder: PathBuf,
-    rsa: Entry,
+    pub rsa: Entry,
     ed: Entry,
 }
 
 impl Site {
-    fn new(name: &str) -> Site {
+    pub fn new(name: &str) -> Site {
         use std::os::unix::fs::OpenOptionsExt;
         let folder = std::env::temp_dir().join(format!("hamgate-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -85,13 +85,13 @@ impl Drop for Site {
 }
 
 /// All four forms in turn.
-fn form(number: usize) -> Form {
+pub fn form(number: usize) -> Form {
     let pick = |bit: usize| if number & bit == 0 { Canon::Relaxed } else { Canon::Simple };
     let oversign = ["From", "To", "Subject", "Date", "Content-Type"].map(str::to_owned).to_vec();
     Form { canonicalization: Canonicalization { header: pick(1), body: pick(2) }, oversign, ..Form::default() }
 }
 
-fn signed(raw: &[u8], entries: &[&Entry], form: &Form) -> Vec<u8> {
+pub fn signed(raw: &[u8], entries: &[&Entry], form: &Form) -> Vec<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let letter = Letter::parse(raw);
     let mut out = Vec::new();

@@ -32,3 +32,4 @@ mod starter;
 mod suites;
 mod view_speed;
 mod views;
+mod weight;

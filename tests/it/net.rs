@@ -1,5 +1,7 @@
 //! Rules that ask the network, against SpamAssassin's own answers over the same zone.
 
+use super::dkim;
+use hamgate::dns::{Zone, ZoneServer};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -54,4 +56,91 @@ fn network_rules_hit_as_spamassassins_do() {
         println!("{rule}\t{count}\t{example}");
     }
     assert!(same as f64 >= SAME * expected.len() as f64, "{differ:?}");
+}
+
+/// Names of the rules about authentication.
+fn of_authentication(names: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    let wanted = ["DKIM_", "SPF_", "T_SPF_", "DMARC_", "USER_IN_DEF_DKIM"];
+    names.into_iter().filter(|name| wanted.iter().any(|start| name.starts_with(start))).collect()
+}
+
+/// Envelope sender, client, From, and what happens to the body after it was signed.
+const SIGNED: [(&str, &str, &str, &str); 5] = [
+    ("anna@example.org", "192.0.2.7", "anna@example.org", ""),
+    ("anna@example.org", "198.51.100.9", "anna@example.org", ""),
+    ("bounce@example.net", "192.0.2.7", "anna@example.org", ""),
+    ("anna@example.org", "198.51.100.9", "anna@example.org", "One more line.\r\n"),
+    ("bounce@example.net", "198.51.100.9", "anna@example.com", ""),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs spamassassin and HAMGATE_TRUTH"]
+async fn signed_messages_hit_as_in_spamassassin() {
+    let site = dkim::Site::new("net");
+    let key = site.rsa.key.record();
+    let zone = format!(
+        r#"{{"rsa._domainkey.example.org": [["TXT", "{key}"]], "example.org": [["TXT", "v=spf1 ip4:192.0.2.0/24 -all"], "MX 10 mx.example.org"],
+        "example.net": [["TXT", "v=spf1 ip4:192.0.2.0/24 ~all"], "MX 10 mx.example.net"], "example.com": ["MX 10 mx.example.com"],
+        "_dmarc.example.org": [["TXT", "v=DMARC1; p=reject"]], "_dmarc.example.com": [["TXT", "v=DMARC1; p=quarantine"]],
+        "mx.example.org": ["A 192.0.2.7"]}}"#
+    );
+    let server = ZoneServer::start(Zone::parse(&zone).unwrap()).await.unwrap();
+    let port = server.address.port();
+    let config = folder("HAMGATE_TRUTH").join("site");
+    let mut wrong = Vec::new();
+    for (number, (sender, client, from, more)) in SIGNED.into_iter().enumerate() {
+        let text = format!(
+            "From: Anna Berg <{from}>\r\nTo: user@mail.local\r\nSubject: Minutes {number}\r\nDate: Tue, 3 Mar 2026 10:00:00 +0000\r\n\
+             Message-ID: <{number}@example.org>\r\n\r\nThe minutes follow tomorrow.\r\n"
+        );
+        let signed = String::from_utf8(dkim::signed(text.as_bytes(), &[&site.rsa], &dkim::form(number))).unwrap();
+        let message = format!(
+            "Return-Path: <{sender}>\r\nReceived: from mx.example.org (mx.example.org [{client}])\r\n\tby mail.local (Postfix) with ESMTP id 4711\r\n\t\
+             for <user@mail.local>; Tue, 3 Mar 2026 10:00:05 +0000 (UTC)\r\n{signed}{more}"
+        )
+        .replace("\r\n", "\n");
+        let file = std::env::temp_dir().join(format!("hamgate-signed-{}-{number}.eml", std::process::id()));
+        std::fs::write(&file, &message).unwrap();
+        let site_path = format!("--siteconfigpath={}", config.display());
+        let server_line = format!("--cf=dns_server [127.0.0.1]:{port}");
+        let theirs = {
+            let file = file.clone();
+            tokio::task::spawn_blocking(move || {
+                Command::new("spamassassin")
+                    .args(["-t", &site_path, &server_line, "--cf=dns_available yes", "--cf=use_bayes 0", "--cf=use_pyzor 0"])
+                    .args(["--cf=use_razor2 0", "--cf=add_header all Rules _TESTS( )_", "--cf=fold_headers 0"])
+                    .stdin(std::fs::File::open(&file).unwrap())
+                    .output()
+                    .unwrap()
+            })
+            .await
+            .unwrap()
+        };
+        let output = String::from_utf8_lossy(&theirs.stdout).into_owned();
+        let line = output.lines().find_map(|line| line.strip_prefix("X-Spam-Rules: ")).unwrap_or_default().to_owned();
+        let theirs = of_authentication(line.split_whitespace().map(str::to_owned));
+        let ours = {
+            let (config, file) = (config.clone(), file.clone());
+            tokio::task::spawn_blocking(move || {
+                Command::new(env!("CARGO_BIN_EXE_hamgate"))
+                    .args(["scan", "--no-bayes", "--json", "--rules", "/usr/share/spamassassin", "--rules"])
+                    .arg(config)
+                    .args(["--nameserver", &format!("127.0.0.1:{port}")])
+                    .arg(file)
+                    .output()
+                    .unwrap()
+            })
+            .await
+            .unwrap()
+        };
+        let ours: Value = serde_json::from_slice(&ours.stdout).unwrap();
+        let ours = of_authentication(rules(&ours));
+        println!("{number}: {theirs:?}");
+        assert!(!theirs.is_empty(), "{output}");
+        if ours != theirs {
+            wrong.push(format!("{number}: ours {ours:?}, theirs {theirs:?}"));
+        }
+        std::fs::remove_file(&file).unwrap();
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
