@@ -50,16 +50,28 @@ pub fn measure(scored: &[Scored]) -> Measures {
     }
 }
 
-/// The share of paired draws in which `a` has the smaller 1-AUC, and the mean difference in percent. Both must hold the
-/// same messages in the same order.
-pub fn compare(a: &[Scored], b: &[Scored]) -> Option<(f64, f64)> {
+/// Two classifiers over the same messages, by the same draws.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Comparison {
+    /// Share of draws in which the first has the smaller 1-AUC.
+    pub better: f64,
+    /// 1-AUC of the first less that of the second, percent: over all messages, and its 95 % interval.
+    pub difference: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+/// `None`: they do not hold the same messages in the same order.
+pub fn compare(a: &[Scored], b: &[Scored]) -> Option<Comparison> {
     if a.len() != b.len() || a.iter().zip(b).any(|(x, y)| x.path != y.path || x.spam != y.spam) {
         return None;
     }
     let (first, second) = (Order::new(a), Order::new(b));
-    let differences = draws(&first, |weights| one_minus_auc(&first, weights) - one_minus_auc(&second, weights));
-    let better = differences.iter().filter(|d| **d < 0.0).count();
-    Some((better as f64 / DRAWS as f64, differences.iter().sum::<f64>() / DRAWS as f64))
+    let difference = |weights: &[u32]| one_minus_auc(&first, weights) - one_minus_auc(&second, weights);
+    let differences = draws(&first, difference);
+    let better = differences.iter().filter(|d| **d < 0.0).count() as f64 / DRAWS as f64;
+    let (low, high) = interval(differences);
+    Some(Comparison { better, difference: difference(&vec![1; a.len()]), low, high })
 }
 
 /// Messages by rising score, ties together.
@@ -190,8 +202,8 @@ mod tests {
     fn the_better_one_wins_the_paired_draws() {
         let good = scored(&[(-2.0, false), (-1.0, false), (1.0, true), (2.0, true)]);
         let bad = scored(&[(-2.0, false), (3.0, false), (1.0, true), (2.0, true)]);
-        let (better, difference) = compare(&good, &bad).unwrap();
-        assert!(better > 0.6 && difference < 0.0);
+        let comparison = compare(&good, &bad).unwrap();
+        assert!(comparison.better > 0.6 && comparison.difference < 0.0 && comparison.low <= comparison.difference);
         assert_eq!(compare(&good, &scored(&[(0.0, true)])), None);
     }
 }

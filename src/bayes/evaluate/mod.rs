@@ -4,6 +4,7 @@ pub mod content;
 pub mod digest;
 pub mod full;
 pub mod measures;
+pub mod model;
 pub mod protocol;
 pub mod run;
 

@@ -1,19 +1,23 @@
 //! `hamgate bayes evaluate`: learn some of the given mail, score the rest, print how good that was.
 
-use crate::bayes::combine::Weights;
 use crate::bayes::evaluate::measures::{Measures, Scored, compare, measure};
 use crate::bayes::evaluate::protocol::{Plan, Protocol, Sample};
-use crate::bayes::evaluate::run::{Walk, walk};
+use crate::bayes::evaluate::run::{Evidence, Walk, walk};
 use crate::bayes::evaluate::{arrival_of, content, full, subject_group};
 use crate::bayes::hash::TokenKey;
-use crate::bayes::tokens::tokens;
+use crate::bayes::{TokenRules, spamassassin};
+use crate::cli::engine::RuleArgs;
 use crate::mail::{Arrival, Mail, Reading, ViewOptions};
+use crate::scan::{Engine, Wish};
 use crate::store::Token;
 use clap::ValueEnum;
+use nix::time::{ClockId, clock_gettime};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -37,7 +41,7 @@ pub struct Args {
     /// What puts messages into the same fold.
     #[arg(long, value_enum, default_value = "path")]
     group: Group,
-    /// Spam from before this day (UTC) is learned, later spam is tested: 2024-09-01.
+    /// Spam from before this day (UTC) is learned, later spam is tested: 2024-09-01. Without it `split` tests all of --spam.
     #[arg(long, value_name = "DATE")]
     until: Option<String>,
     /// Messages of each kind that `--protocol small` learns.
@@ -46,7 +50,17 @@ pub struct Args {
     /// What of a message the classifier sees.
     #[arg(long, value_enum, default_value = "as-is")]
     view: View,
-    /// Writes path, label, fold and natural log-odds of each tested message.
+    /// How messages become tokens: our own way or SpamAssassin's.
+    #[arg(long, value_enum, default_value = "hamgate")]
+    tokens: Words,
+    /// Also fit a model to the rules and sub-rules that hit: rows `model` and `joined` (both opinions together).
+    #[arg(long)]
+    with_rules: bool,
+    /// Rules in place of the built-in ones, for --with-rules and --tokens spamassassin; may be given several times.
+    #[arg(long, value_name = "PATH")]
+    rules: Vec<PathBuf>,
+    /// Writes path, label, fold and natural log-odds of each tested message; with --with-rules OUT.model.tsv and
+    /// OUT.joined.tsv too.
     #[arg(long, value_name = "OUT.tsv")]
     scores: Option<PathBuf>,
     /// Compares two files written by --scores: the share of paired draws in which the first is better.
@@ -66,6 +80,21 @@ enum Way {
 enum Group {
     Path,
     Subject,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Words {
+    Hamgate,
+    Spamassassin,
+}
+
+impl Words {
+    fn rules(self) -> TokenRules {
+        match self {
+            Words::Hamgate => TokenRules::Hamgate,
+            Words::Spamassassin => TokenRules::SpamAssassin,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -111,20 +140,101 @@ fn evaluated(args: &Args) -> Result<String, String> {
     if !samples.iter().any(|s| s.spam) || samples.iter().all(|s| s.spam) {
         return Err("give both --ham and --spam folders with .eml files in them".into());
     }
-    let begun = Instant::now();
-    let key = TokenKey::new([0; 16]);
-    let all: Vec<Vec<Token>> = messages.iter().map(|raw| tokens_of(raw, &key)).collect();
-    let parsed = begun.elapsed();
+    let engine = engine(args)?;
+    let read = read(args, &messages, engine.as_ref());
+    drop(messages);
+    let until = if protocol == Protocol::Split { Some(until.unwrap_or(i64::MIN)) } else { until };
     let plan = Plan { protocol, folds: args.folds, salt: args.salt.clone(), until, small: args.small };
-    let begun = Instant::now();
-    let walk = walk(&plan, &samples, &all, &Weights::default());
-    let walked = begun.elapsed();
-    if let Some(out) = &args.scores {
-        fs::write(out, tsv(&walk.scored)).map_err(|e| format!("{}: {e}", out.display()))?;
+    let hits = args.with_rules.then(|| (read.hits.as_slice(), read.names.len()));
+    let evidence = Evidence { rules: args.tokens.rules(), tokens: &read.tokens, hits };
+    let walk = walk(&plan, &samples, &evidence, &thread_cpu);
+    let cost = Cost::of(&read, &walk);
+    let mut text = HEADER.to_owned() + &row("bayes", &measure(&walk.bayes), Some((&cost, walk.tokens)));
+    let joined = if args.with_rules { walk.joined() } else { Vec::new() };
+    if args.with_rules {
+        text += &row("model", &measure(&walk.model), None);
+        text += &row("joined", &measure(&joined), None);
     }
-    let measures = measure(&walk.scored);
-    let each = (parsed.as_secs_f64() / samples.len() as f64, walked.as_secs_f64() / (walk.learned + walk.scored.len()).max(1) as f64);
-    Ok(table(&measures, &walk, each) + &worst(&walk.scored))
+    text += &worst(if args.with_rules { "joined" } else { "bayes" }, if args.with_rules { &joined } else { &walk.bayes });
+    if let Some(out) = &args.scores {
+        save(out, &walk.bayes)?;
+        if args.with_rules {
+            save(&out.with_extension("model.tsv"), &walk.model)?;
+            save(&out.with_extension("joined.tsv"), &joined)?;
+        }
+    }
+    Ok(text)
+}
+
+/// The rules, where they are asked for.
+fn engine(args: &Args) -> Result<Option<Engine>, String> {
+    if !args.with_rules && args.rules.is_empty() {
+        return Ok(None);
+    }
+    let rules = RuleArgs { rules: args.rules.clone(), local: true, ..RuleArgs::default() };
+    rules.engine().map(Some).map_err(|complaint| complaint.to_string())
+}
+
+/// What the classifiers read of the messages, in their order.
+#[derive(Default)]
+struct Read {
+    tokens: Vec<Vec<Token>>,
+    hits: Vec<Vec<u32>>,
+    /// Numbers of rules and sub-rules.
+    names: BTreeMap<Arc<str>, u32>,
+    /// CPU time of parsing with the views that rules need too, and of the tokens.
+    parsing: Duration,
+    tokenizing: Duration,
+}
+
+fn read(args: &Args, messages: &[Vec<u8>], engine: Option<&Engine>) -> Read {
+    let key = TokenKey::new([0; 16]);
+    let plain = ViewOptions::default();
+    let views = engine.map_or(&plain, |engine| &engine.program.set.options.view);
+    let options = engine.map(options_of).unwrap_or_default();
+    let mut read = Read::default();
+    for raw in messages {
+        let begun = thread_cpu();
+        let mail = Mail::parse(raw.clone());
+        let reading = Reading::new(&mail, &Arrival::FromFields, views);
+        reading.links();
+        let parsed = thread_cpu();
+        read.tokens.push(args.tokens.rules().tokens(&reading, &key, &options));
+        read.parsing += parsed.saturating_sub(begun);
+        read.tokenizing += thread_cpu().saturating_sub(parsed);
+        if let Some(engine) = engine.filter(|_| args.with_rules) {
+            let hits = hits_of(engine, raw, &mut read.names);
+            read.hits.push(hits);
+        }
+    }
+    read
+}
+
+/// What rule files say of SpamAssassin's tokens.
+fn options_of(engine: &Engine) -> spamassassin::Options {
+    let words = engine.program.set.options.words.get("bayes_ignore_header");
+    spamassassin::Options { ignored_fields: words.into_iter().flatten().cloned().collect(), ..spamassassin::Options::default() }
+}
+
+fn hits_of(engine: &Engine, raw: &[u8], names: &mut BTreeMap<Arc<str>, u32>) -> Vec<u32> {
+    // A slow machine must not change what is measured.
+    let wish = Wish { deadline: Some(Instant::now() + Duration::from_secs(3_600)), ..Wish::default() };
+    let findings = engine.judge(raw.to_vec(), Arrival::FromFields, wish).findings;
+    let hit = findings.hits.iter().map(|hit| &hit.rule).chain(findings.subrules.keys());
+    let mut numbers: Vec<u32> = hit
+        .map(|name| {
+            let next = u32::try_from(names.len()).unwrap_or(u32::MAX);
+            *names.entry(Arc::clone(name)).or_insert(next)
+        })
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+/// CPU time that this thread has used; other work on the machine does not count.
+fn thread_cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Every message of the folders with what the protocols ask of it, by path.
@@ -172,47 +282,55 @@ fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-fn tokens_of(raw: &[u8], key: &TokenKey) -> Vec<Token> {
-    let mail = Mail::parse(raw.to_vec());
-    let (arrival, options) = (Arrival::FromFields, ViewOptions::default());
-    tokens(&Reading::new(&mail, &arrival, &options), key)
+/// What a message costs: CPU seconds.
+struct Cost {
+    /// Parsing, tokens and learning.
+    learn: f64,
+    /// Tokens and scoring, after parsing.
+    classify: f64,
 }
 
-fn table(m: &Measures, walk: &Walk, (parse, step): (f64, f64)) -> String {
-    // A row of the SQLite table takes about 20 octets.
-    let (tokens, bytes) = (walk.tokens, walk.tokens * 20);
-    format!(
-        "run\tham\tspam\tcaught@0\tcaught@0.1\tcaught@0.5\tcaught@1\t1-AUC\t1-AUC-low\t1-AUC-high\tLAM\tham-lost\tspam-missed\ttokens\tbytes\tlearn/s\tclassify-ms\n\
-         bayes\t{}\t{}\t{:.2}\t{:.2}\t{:.2}\t{:.2}\t{:.4}\t{:.4}\t{:.4}\t{:.2}\t{}\t{}\t{tokens}\t{bytes}\t{:.0}\t{:.3}\n",
-        m.ham,
-        m.spam,
-        m.caught[0],
-        m.caught[1],
-        m.caught[2],
-        m.caught[3],
-        m.one_minus_auc,
-        m.low,
-        m.high,
-        m.lam,
-        m.ham_lost,
-        m.spam_missed,
-        1.0 / (parse + step),
-        1_000.0 * (parse + step),
-    )
+impl Cost {
+    fn of(read: &Read, walk: &Walk) -> Cost {
+        let each = |all: Duration, count: usize| all.as_secs_f64() / count.max(1) as f64;
+        let tokens = each(read.tokenizing, read.tokens.len());
+        Cost {
+            learn: each(read.parsing, read.tokens.len()) + tokens + each(walk.learning, walk.learned),
+            classify: tokens + each(walk.scoring, walk.bayes.len()),
+        }
+    }
+}
+
+const HEADER: &str = "run\tham\tspam\tcaught@0\tcaught@0.1\tcaught@0.5\tcaught@1\t1-AUC\t1-AUC-low\t1-AUC-high\tLAM\tham-lost\tspam-missed\t\
+                      tokens\tbytes\tlearn/s\tclassify-ms\n";
+/// A row of the SQLite table takes about 20 octets.
+const ROW_OCTETS: usize = 20;
+
+fn row(run: &str, m: &Measures, cost: Option<(&Cost, usize)>) -> String {
+    let cost = cost.map_or("-\t-\t-\t-".to_owned(), |(cost, tokens)| {
+        format!("{tokens}\t{}\t{:.0}\t{:.3}", tokens * ROW_OCTETS, 1.0 / cost.learn.max(1e-9), 1_000.0 * cost.classify)
+    });
+    let caught = m.caught.map(|share| format!("{share:.2}")).join("\t");
+    let (auc, low, high, lam) = (m.one_minus_auc, m.low, m.high, m.lam);
+    format!("{run}\t{}\t{}\t{caught}\t{auc:.4}\t{low:.4}\t{high:.4}\t{lam:.2}\t{}\t{}\t{cost}\n", m.ham, m.spam, m.ham_lost, m.spam_missed)
 }
 
 /// The ten ham that look most like spam, and the ten spam that look most like ham.
-fn worst(scored: &[Scored]) -> String {
+fn worst(run: &str, scored: &[Scored]) -> String {
     let mut text = String::new();
-    for (title, spam) in [("worst ham", false), ("worst spam", true)] {
+    for (title, spam) in [("ham", false), ("spam", true)] {
         let mut some: Vec<&Scored> = scored.iter().filter(|s| s.spam == spam).collect();
-        some.sort_by(|a, b| if spam { a.score.total_cmp(&b.score) } else { b.score.total_cmp(&a.score) });
-        text.push_str(&format!("{title}\n"));
+        some.sort_by(|a, b| if spam { a.score.total_cmp(&b.score) } else { b.score.total_cmp(&a.score) }.then_with(|| a.path.cmp(&b.path)));
+        text.push_str(&format!("worst {title} ({run})\n"));
         for s in some.iter().take(10) {
             text.push_str(&format!("{:.3}\t{}\n", s.score, s.path));
         }
     }
     text
+}
+
+fn save(out: &Path, scored: &[Scored]) -> Result<(), String> {
+    fs::write(out, tsv(scored)).map_err(|e| format!("{}: {e}", out.display()))
 }
 
 fn tsv(scored: &[Scored]) -> String {
@@ -221,8 +339,14 @@ fn tsv(scored: &[Scored]) -> String {
 
 fn compared(a: &Path, b: &Path) -> Result<String, String> {
     let (first, second) = (read_scores(a)?, read_scores(b)?);
-    let (better, difference) = compare(&first, &second).ok_or("the two files hold different messages")?;
-    Ok(format!("better in\tmean difference of 1-AUC\n{:.1} %\t{difference:.4}\n", 100.0 * better))
+    let found = compare(&first, &second).ok_or("the two files hold different messages")?;
+    Ok(format!(
+        "better-in\tdifference\tlow\thigh\n{:.1} %\t{:.4}\t{:.4}\t{:.4}\n",
+        100.0 * found.better,
+        found.difference,
+        found.low,
+        found.high
+    ))
 }
 
 fn read_scores(path: &Path) -> Result<Vec<Scored>, String> {
