@@ -5,6 +5,7 @@ mod access;
 mod ambiguous;
 mod ambiguous_shapes;
 mod arc;
+mod bayes_spamassassin;
 mod dkim;
 mod dmarc;
 mod dns;
