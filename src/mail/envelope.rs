@@ -34,6 +34,11 @@ pub struct Envelope {
     pub macros: BTreeMap<String, String>,
 }
 
+impl Envelope {
+    /// Among the macros: how many recipients of this client the mail server has refused of late, as we counted them.
+    pub const REFUSED: &str = "hamgate_refused_recipients";
+}
+
 /// Whether client and envelope are live or are to be read from the fields (Received, Return-Path) as SpamAssassin does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Arrival {

@@ -6,11 +6,10 @@ use super::welcome::WelcomeList;
 use crate::base::Clock;
 use crate::facts::{Authentication, DkimResult, DmarcPolicy, DmarcResult, SpfResult};
 use crate::mail::Client;
-use crate::store::greylist::{Seen, Stale, Triplet, Welcome};
+use crate::store::greylist::{Seen, Triplet, Welcome};
 use crate::store::{Key, Pace, Trouble};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 /// Recipients of one message that are looked at.
 const RECIPIENTS: usize = 100;
@@ -18,10 +17,6 @@ const RECIPIENTS: usize = 100;
 const NAMES: usize = 6;
 /// A welcome is counted up at most once in so many seconds, as postgrey does.
 const HOUR: u64 = 3_600;
-/// What is stale is looked for this often.
-const TIDY: Duration = Duration::from_secs(600);
-/// A clock that has jumped further than this is not believed when things are forgotten.
-const JUMP: u64 = 3_600;
 
 /// A message on its way in, or one recipient of it.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +50,6 @@ pub struct Greylisting {
     store: Arc<dyn Pace>,
     secret: Secret,
     clock: Clock,
-    tidied: Mutex<(Instant, u64)>,
 }
 
 impl Greylisting {
@@ -66,8 +60,7 @@ impl Greylisting {
         store: Arc<dyn Pace>,
         clock: Clock,
     ) -> Greylisting {
-        let tidied = Mutex::new((Instant::now(), clock.unix()));
-        Greylisting { settings, clients, recipients, store, secret: Secret::default(), clock, tidied }
+        Greylisting { settings, clients, recipients, store, secret: Secret::default(), clock }
     }
 
     /// The same with another time of day.
@@ -93,9 +86,7 @@ impl Greylisting {
             return Ok(pass("proven by DMARC"));
         }
         let now = self.clock.unix();
-        let ruling = self.remembered(letter, ip, now)?;
-        self.tidy(now);
-        Ok(ruling)
+        self.remembered(letter, ip, now)
     }
 
     fn remembered(&self, letter: &Letter<'_>, ip: IpAddr, now: u64) -> Result<Ruling, Trouble> {
@@ -196,32 +187,6 @@ impl Greylisting {
             .map(|to| (correspondence(hashes, &sender.to_lowercase(), to), Welcome { count: 1, last }))
             .collect();
         self.store.keep(&[], &all)
-    }
-
-    /// Forgets what is stale, once in a while. Where the wall clock has jumped against the steady one, nothing is forgotten.
-    fn tidy(&self, now: u64) {
-        let (before, then) = {
-            let mut tidied = self.tidied.lock().unwrap_or_else(PoisonError::into_inner);
-            if tidied.0.elapsed() < TIDY {
-                return;
-            }
-            std::mem::replace(&mut *tidied, (Instant::now(), now))
-        };
-        if now.abs_diff(then).abs_diff(before.elapsed().as_secs()) > JUMP {
-            tracing::warn!("the clock has jumped: nothing is forgotten this time");
-            return;
-        }
-        if let Err(trouble) = self.store.expire(&self.stale(now)) {
-            tracing::warn!(%trouble, "old greylist entries cannot be removed");
-        }
-    }
-
-    fn stale(&self, now: u64) -> Stale {
-        Stale {
-            waiting_before: now.saturating_sub(self.settings.retry_window.0.as_secs()),
-            passed_before: now.saturating_sub(self.settings.age.0.as_secs()),
-            windows_before: now.saturating_mul(1_000),
-        }
     }
 }
 

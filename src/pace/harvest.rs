@@ -37,6 +37,14 @@ impl Harvest {
         self.count(ip, 1, now)
     }
 
+    /// How many recipients of this client were refused within the span.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub fn refused_of_late(&self, ip: IpAddr, now: u64) -> Result<u64, Trouble> {
+        self.count(ip, 0, now)
+    }
+
     /// How many recipients were refused, where that is too many.
     ///
     /// # Errors

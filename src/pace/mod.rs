@@ -10,6 +10,7 @@ pub mod import;
 pub mod keys;
 pub mod limits;
 pub mod settings;
+pub mod tidy;
 pub mod welcome;
 
 pub use accounts::Accounts;
@@ -17,4 +18,5 @@ pub use greylist::{Greylisting, Letter, Ruling};
 pub use harvest::Harvest;
 pub use limits::{Count, Limit, Limits, Over};
 pub use settings::{AccountSettings, Applies, GreylistSettings, HarvestSettings, When};
+pub use tidy::Tidy;
 pub use welcome::WelcomeList;

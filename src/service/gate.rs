@@ -12,12 +12,13 @@ use crate::access::{Access, Subject, Word};
 use crate::base::{Clock, Complaint, Mode, Severity};
 use crate::facts::Authentication;
 use crate::mail::received_build::date;
-use crate::mail::{Client, Envelope};
+use crate::mail::{Arrival, Client, Envelope};
 use crate::outcome::{Action, Edit, Findings, Reply};
-use crate::pace::{Accounts, Applies, Greylisting, Harvest, Letter, Limits, Ruling, When};
+use crate::pace::{Accounts, Applies, Greylisting, Harvest, Letter, Limits, Ruling, Tidy, When};
 use crate::policy::{self, Expression, Sender};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Messages whose wait at RCPT is remembered until their end.
 const REMEMBERED: usize = 10_000;
@@ -30,9 +31,11 @@ pub struct Gate {
     pub access: Access,
     pub access_mode: Mode,
     pub greylist: Option<Greylisting>,
+    harvest: Option<Arc<Harvest>>,
     doubtful: Expression,
     except: Expression,
     accounts: Option<Accounts>,
+    tidy: Option<Tidy>,
     /// By connection: the longest wait of a recipient that came back.
     waited: Mutex<HashMap<String, u64>>,
     host: String,
@@ -111,6 +114,7 @@ impl Gate {
             None => None,
         };
         let on = |mode: Mode| store.clone().filter(|_| mode != Mode::Off);
+        let tidy = store.clone().map(|store| Tidy::new(store, config.greylist.retry_window.0, config.greylist.age.0, Clock::System.unix()));
         let greylist = on(config.greylist.mode)
             .map(|store| Greylisting::new(config.greylist.clone(), files.clients, files.recipients, store, Clock::System));
         let gate = Arc::new(Gate {
@@ -120,9 +124,11 @@ impl Gate {
             access: files.access,
             access_mode: config.access.mode,
             greylist,
+            harvest: on(config.harvest.mode).map(|store| Arc::new(Harvest::new(config.harvest.clone(), store))),
             doubtful,
             except,
             accounts: on(config.accounts.alarm).map(|store| Accounts::new(config.accounts.clone(), store)),
+            tidy,
             waited: Mutex::default(),
             host: host.to_owned(),
         });
@@ -130,8 +136,8 @@ impl Gate {
         if !gate.access.is_empty() && gate.access_mode != Mode::Off {
             checks.push(Box::new(AccessCheck(Arc::clone(&gate))));
         }
-        if let Some(store) = on(config.harvest.mode) {
-            checks.push(Box::new(HarvestCheck { gate: Arc::clone(&gate), harvest: Arc::new(Harvest::new(config.harvest.clone(), store)) }));
+        if let Some(harvest) = &gate.harvest {
+            checks.push(Box::new(HarvestCheck { gate: Arc::clone(&gate), harvest: Arc::clone(harvest) }));
         }
         if let Some(store) = store.filter(|_| !limits.is_empty()) {
             let limits = Arc::new(Limits::new(limits, store, memory.open_connections()));
@@ -157,6 +163,28 @@ impl Gate {
         *longest = seconds.max(*longest);
     }
 
+    /// What rules are told beside the envelope: how many recipients of this client were refused of late. Blocks.
+    pub fn tell_rules(&self, arrival: &mut Arrival) {
+        let Arrival::Live(live) = arrival else { return };
+        let (client, envelope) = &mut **live;
+        // Nobody else may say so.
+        envelope.macros.remove(Envelope::REFUSED);
+        let harvest = self.harvest.as_ref().filter(|harvest| harvest.settings.mode == Mode::On);
+        let (Some(harvest), Some(ip)) = (harvest, client.ip.filter(|_| self.sender(client) == Sender::Outside)) else { return };
+        match harvest.refused_of_late(ip, self.milliseconds()) {
+            Ok(0) => {}
+            Ok(count) => {
+                envelope.macros.insert(Envelope::REFUSED.to_owned(), count.to_string());
+            }
+            Err(trouble) => self.memory.trouble(&trouble),
+        }
+    }
+
+    pub fn milliseconds(&self) -> u64 {
+        let since = self.clock.now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// What the door says now that the message is known. Runs on the pool, and may block.
     pub fn at_end(&self, judged: &Judged<'_>) -> AtEnd {
         let mut end = AtEnd::default();
@@ -171,7 +199,15 @@ impl Gate {
             }
             Sender::Trusted => self.remember_correspondents(judged),
         }
+        self.look_for_stale();
         end
+    }
+
+    /// Forgets what is stale, if it is time. Blocks.
+    pub fn look_for_stale(&self) {
+        if let Some(Err(trouble)) = self.tidy.as_ref().map(|tidy| tidy.look(self.clock.unix())) {
+            self.memory.trouble(&trouble);
+        }
     }
 
     fn hold(&self, judged: &Judged<'_>, end: &mut AtEnd) {

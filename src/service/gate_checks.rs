@@ -13,7 +13,6 @@ use crate::pace::{Harvest, Letter, Limits, Over, Ruling};
 use crate::policy::Sender;
 use crate::store::Trouble;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
 
 /// Work that may block, off the threads that move bytes. `None`: it panicked, which is logged where it did.
 async fn block<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
@@ -23,11 +22,6 @@ async fn block<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 impl Gate {
     pub(super) fn is_outside(&self, visit: &Visit) -> bool {
         self.sender(&visit.client) == Sender::Outside
-    }
-
-    fn milliseconds(&self) -> u64 {
-        let since = self.clock.now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Carries an answer out, or tells it.
@@ -179,7 +173,9 @@ impl LimitCheck {
         let (client, recipient) = (visit.client.clone(), recipient.map(str::to_owned));
         // The sender is all that is counted of an envelope.
         let sender = envelope.map(|envelope| Envelope { mail_from: envelope.mail_from.clone(), ..Envelope::default() });
+        let gate = Arc::clone(&self.gate);
         let drawn: Option<Result<Vec<Over>, Trouble>> = block(move || {
+            gate.look_for_stale();
             let who = Who { client: &client, envelope: sender.as_ref(), recipient: recipient.as_deref(), authenticated };
             limits.draw(stage, &who, now)
         })

@@ -129,7 +129,8 @@ impl Judge for Filter {
     }
 
     fn message(&self, letter: Letter) -> Judgement {
-        let Letter { id, arrival, raw, deadline, .. } = letter;
+        let Letter { id, mut arrival, raw, deadline, .. } = letter;
+        self.gate.tell_rules(&mut arrival);
         let wish = Wish { deadline: deadline.checked_sub(RESERVE), ..Wish::default() };
         let judged = self.engine.judge(raw, arrival, wish);
         let (client, envelope) = match &*judged.arrival {

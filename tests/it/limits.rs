@@ -105,7 +105,22 @@ fn connections_are_counted_in_a_span_and_at_once() {
 #[test]
 fn who_tries_out_recipients_is_sent_away() {
     let folder = Folder::new("harvest");
-    let daemon = daemon(&folder, "[harvest]\nmode = \"on\"\nmost = 5\n", &[]);
+    let rules = folder.write("harvest.cf", "header HARVEST eval:check_refused_recipients('3')\nscore HARVEST 2\n").display().to_string();
+    let toml = "[harvest]\nmode = \"on\"\nmost = 5\n";
+    let daemon = daemon(&folder, toml, &["--local", "--rules-add", &rules]);
+    // Fewer raise the score alone.
+    let mut cautious = client(&daemon, "192.0.2.9");
+    let score =
+        |outcome: &crate::mailserver::Outcome| outcome.edits.iter().any(|(_, edit)| String::from_utf8_lossy(edit).contains("HARVEST"));
+    assert!(!score(&cautious.deliver(&PLAIN).unwrap()));
+    cautious.ask('M', b"<a@sender.example>\0").unwrap();
+    for number in 0..3 {
+        cautious.macros('R', &[("{rcpt_mailer}", "error")]).unwrap();
+        cautious.ask('R', format!("<x{number}@victim.example>\0").as_bytes()).unwrap();
+    }
+    cautious.macros('R', &[("{rcpt_mailer}", "local")]).unwrap();
+    cautious.send('A', b"").unwrap();
+    assert!(score(&cautious.deliver(&PLAIN).unwrap()));
     let mut server = client(&daemon, "192.0.2.1");
     server.ask('M', b"<a@sender.example>\0").unwrap();
     for number in 0..5 {

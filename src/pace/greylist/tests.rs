@@ -5,7 +5,7 @@ use crate::base::Span;
 use crate::facts::{ArcResult, Dmarc, Spf};
 use crate::store::PaceFile;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A store in a folder that goes with the test.
 pub(crate) struct Home {

@@ -17,6 +17,7 @@ mod dns;
 mod forged;
 mod freemail;
 mod fromname;
+mod harvest;
 mod hashbl;
 mod header;
 mod html;
@@ -144,6 +145,7 @@ static FAMILIES: &[&[Row]] = &[
     forged::ROWS,
     freemail::ROWS,
     fromname::ROWS,
+    harvest::ROWS,
     hashbl::ROWS,
     header::ROWS,
     html::ROWS,
