@@ -10,7 +10,7 @@ fn check_refused_recipients(context: &Context<'_, '_>, arguments: &[String]) -> 
     let least = arguments.first().and_then(|text| text.parse::<u64>().ok()).unwrap_or(1);
     let refused = match context.reading.arrival {
         Arrival::Live(live) => live.1.macros.get(Envelope::REFUSED).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0),
-        Arrival::FromFields => 0,
+        Arrival::FromFields | Arrival::Sender(_) => 0,
     };
     (refused >= least.max(1)).into()
 }
