@@ -19,6 +19,7 @@ pub mod rules;
 mod rules_test;
 pub mod scan;
 pub mod serve;
+mod train;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -61,6 +62,8 @@ enum Command {
     Rules(rules::Args),
     /// Score messages.
     Scan(scan::Args),
+    /// Teach the classifier spam and wanted mail, or have it forget.
+    Train(train::Args),
 }
 
 /// Exit status: 0 done, 1 the answer is "no" or some input failed, 2 wrong use.
@@ -88,6 +91,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Report(args) => report::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Scan(args) => scan::run(args),
+        Command::Train(args) => train::run(args),
     }
 }
 

@@ -105,6 +105,7 @@ sections! {
     harvest: crate::pace::HarvestSettings,
     accounts: crate::pace::AccountSettings,
     store: crate::store::Settings,
+    bayes: crate::bayes::Settings,
     lists: crate::lists::Settings,
     weight: crate::lists::weight::Settings,
 }
