@@ -107,6 +107,9 @@ async fn signed_messages_hit_as_in_spamassassin() {
             let file = file.clone();
             tokio::task::spawn_blocking(move || {
                 Command::new("spamassassin")
+                    // Mail::DMARC has a resolver of its own.
+                    .env("RES_NAMESERVERS", "127.0.0.1")
+                    .env("RES_OPTIONS", format!("port:{port}"))
                     .args(["-t", &site_path, &server_line, "--cf=dns_available yes", "--cf=use_bayes 0", "--cf=use_pyzor 0"])
                     .args(["--cf=use_razor2 0", "--cf=add_header all Rules _TESTS( )_", "--cf=fold_headers 0"])
                     .stdin(std::fs::File::open(&file).unwrap())
