@@ -1,24 +1,62 @@
-//! CPU of a verdict by part: `HAMGATE_CORPUS=… cargo bench --bench scan [-- RULES…]`.
+//! CPU of a verdict against SpamAssassin's own, in one run over the same messages, and where ours goes:
+//! `HAMGATE_CORPUS=… cargo bench --bench scan [-- RULES…]`.
 //!
-//! Without a corpus it judges one message of its own, so that the bench always runs. Figures are CPU microseconds a
-//! message, one thread, the best of three rounds for each part.
+//! Both are local (no network, no Bayes), load the same folders (/usr/share/spamassassin, unless folders are given: first the
+//! distribution's, then the site's), and judge messages that are not in the sample before the clock starts, as a daemon has.
+//! CPU is that of the one thread that judges. Without the `spamassassin` package ours is measured alone; without a corpus
+//! one message of its own is judged, so that the bench always runs. `HAMGATE_MESSAGES`: size of the sample (200).
 #![allow(clippy::unwrap_used)]
 
 use hamgate::cli::engine::RuleArgs;
 use hamgate::mail::{Arrival, Mail, Reading};
 use hamgate::rules::engine::{Circumstances, ScoreSet, Watch};
+use hamgate::rules::report::{Occasion, Rendering};
+use hamgate::scan::Engine;
 use nix::time::{ClockId, clock_gettime};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-const ROUNDS: usize = 3;
+const STOCK: &str = "/usr/share/spamassassin";
+/// Messages that SpamAssassin judges before the clock starts; we judge as many as the sample holds.
+const WARM: usize = 5;
 const SAMPLE: &[u8] = b"From: One <one@example.org>\nTo: two@example.com\nSubject: village\nDate: Wed, 25 Nov 2026 12:00:00 +0000\n\n\
     The village has a village hall.\nhttp://www.example.net/\n";
 
+/// Reads paths, the first of them to warm up; prints its CPU for loading in microseconds, then for each message the same and its
+/// score, then its resident memory in kB.
+const PERL: &str = r#"
+use strict; use warnings; use Mail::SpamAssassin; use Time::HiRes qw(clock_gettime CLOCK_PROCESS_CPUTIME_ID);
+my ($warm, $rules, $site) = @ARGV; my @paths = map { chomp; $_ } <STDIN>;
+my $cpu = sub { clock_gettime(CLOCK_PROCESS_CPUTIME_ID) * 1e6 };
+my $began = $cpu->();
+my $sa = Mail::SpamAssassin->new({ rules_filename => $rules, site_rules_filename => $site, local_tests_only => 1, dont_copy_prefs => 1,
+  userprefs_filename => '/dev/null', post_config_text => "use_bayes 0\n" });
+$sa->compile_now(0, 1);
+print $cpu->() - $began, "\n";
+for my $path (@paths) {
+  open my $file, '<', $path or die "$path: $!"; binmode $file; my $raw = do { local $/; <$file> }; close $file;
+  my $before = $cpu->();
+  my $mail = $sa->parse($raw, 1); my $status = $sa->check($mail); my $score = $status->get_score();
+  $status->finish(); $mail->finish();
+  print $cpu->() - $before, " $score\n" if $warm-- <= 0;
+}
+open my $statm, '<', '/proc/self/status' or die; print map { /^VmRSS:\s+(\d+)/ ? "$1\n" : () } <$statm>;
+"#;
+
+/// Microseconds of this thread.
 fn cpu() -> f64 {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0.0, |time| time.tv_sec() as f64 * 1e6 + time.tv_nsec() as f64 / 1e3)
+}
+
+/// Resident memory in MB.
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok()).unwrap_or(0.0) / 1e3
 }
 
 /// Adds up the time between laps.
@@ -40,10 +78,10 @@ impl Watch for Laps {
     }
 }
 
-fn messages() -> Vec<Vec<u8>> {
-    let Some(root) = std::env::var_os("HAMGATE_CORPUS").map(PathBuf::from) else { return vec![SAMPLE.to_vec()] };
-    let mut files = Vec::new();
-    let mut folders = vec![root];
+/// The sample and as many other messages, every so many of all that are there, so that all kinds are among them.
+fn messages() -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let Some(root) = std::env::var_os("HAMGATE_CORPUS").map(PathBuf::from) else { return (Vec::new(), Vec::new()) };
+    let (mut files, mut folders) = (Vec::new(), vec![root]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -51,54 +89,132 @@ fn messages() -> Vec<Vec<u8>> {
         }
     }
     files.sort();
-    // Every n-th, so that all kinds are among them.
-    let step = (files.len() / 600).max(1);
-    files.iter().step_by(step).filter_map(|path: &PathBuf| std::fs::read(Path::new(path)).ok()).collect()
+    let wanted: usize = std::env::var("HAMGATE_MESSAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
+    let step = (files.len() / wanted.max(1)).max(2);
+    let others = files.iter().skip(step / 2).step_by(step).cloned().collect();
+    (files.iter().step_by(step).cloned().collect(), others)
+}
+
+/// Judges one message and renders its fields: microseconds by part, and the score.
+fn judge(engine: &Engine, raw: Vec<u8>) -> (BTreeMap<&'static str, f64>, f64) {
+    let laps = Laps::default();
+    laps.last.set(cpu());
+    let mail = Mail::parse(raw);
+    laps.passed("parse");
+    let set = &engine.program.set;
+    let reading = Reading::new(&mail, &Arrival::FromFields, &set.options.view);
+    black_box(reading.body().len());
+    laps.passed("view body");
+    black_box(reading.rawbody().len());
+    laps.passed("view rawbody");
+    black_box(reading.uris().len());
+    laps.passed("view uri");
+    black_box(reading.relays().all.len());
+    laps.passed("view relays");
+    let set_of_scores = ScoreSet { network: false, bayes: false };
+    let circumstances = Circumstances { set: set_of_scores, now: 1_700_000_000, explain: false, watch: &laps };
+    let findings = engine.program.begin(&reading, circumstances).finish();
+    let occasion = Occasion::default();
+    black_box(Rendering { set, reading: &reading, findings: &findings, occasion: &occasion }.fields());
+    laps.passed("report");
+    let score = findings.score;
+    drop(findings);
+    drop(reading);
+    drop(mail);
+    laps.passed("parse");
+    (laps.parts.into_inner(), score)
+}
+
+struct Theirs {
+    load: f64,
+    messages: Vec<(f64, f64)>,
+    resident: f64,
+}
+
+/// SpamAssassin's times and scores; `None`: it is not installed.
+fn spamassassin(rules: &[PathBuf], warm: &[PathBuf], sample: &[PathBuf]) -> Option<Theirs> {
+    let empty = PathBuf::from("/dev/null");
+    let (stock, site) = (rules.first()?, rules.get(1).unwrap_or(&empty));
+    let mut child = Command::new("perl")
+        .args(["-e", PERL, &warm.len().to_string()])
+        .args([stock, site])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let list: String = warm.iter().chain(sample).map(|path| format!("{}\n", path.display())).collect();
+    child.stdin.take()?.write_all(list.as_bytes()).ok()?;
+    let output = child.wait_with_output().ok().filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let mut lines = text.lines();
+    let load = lines.next()?.parse().ok()?;
+    let two = |line: &str| line.split_once(' ').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    let messages: Vec<(f64, f64)> = lines.by_ref().take(sample.len()).map_while(two).collect();
+    let resident = lines.next()?.parse::<f64>().ok()? / 1e3;
+    Some(Theirs { load, messages, resident })
+}
+
+/// Mean, median, 99th of a hundred, worst.
+fn spread(mut all: Vec<f64>) -> [f64; 4] {
+    all.sort_by(f64::total_cmp);
+    let at = |share: f64| all.get(((all.len().max(1) - 1) as f64 * share) as usize).copied().unwrap_or(0.0);
+    [all.iter().sum::<f64>() / all.len().max(1) as f64, at(0.5), at(0.99), at(1.0)]
+}
+
+fn row(name: &str, [mean, median, high, worst]: [f64; 4]) {
+    println!("{name:36} {mean:11.1} {median:11.1} {high:11.1} {worst:11.1}");
 }
 
 fn main() {
-    let given: Vec<PathBuf> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).map(PathBuf::from).collect();
-    let rules = RuleArgs { rules: given, local: true, ..RuleArgs::default() };
+    let mut given: Vec<PathBuf> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).map(PathBuf::from).collect();
+    if given.is_empty() && Path::new(STOCK).is_dir() {
+        given.push(PathBuf::from(STOCK));
+    }
     let began = cpu();
-    let engine = rules.engine().expect("rules load");
-    let set = ScoreSet { network: false, bayes: false };
-    engine.program.plan(set);
-    println!("load {:.0} ms", (cpu() - began) / 1e3);
-    let messages = messages();
-    let mut best: Vec<BTreeMap<&'static str, f64>> = vec![BTreeMap::new(); messages.len()];
-    for _ in 0..ROUNDS {
-        for (raw, best) in messages.iter().zip(&mut best) {
-            let laps = Laps::default();
-            laps.last.set(cpu());
-            let mail = Mail::parse(raw.clone());
-            laps.passed("parse");
-            let reading = Reading::new(&mail, &Arrival::FromFields, &engine.program.set.options.view);
-            black_box(reading.body().len());
-            laps.passed("view body");
-            black_box(reading.rawbody().len());
-            laps.passed("view rawbody");
-            black_box(reading.uris().len());
-            laps.passed("view uri");
-            black_box(reading.relays().all.len());
-            laps.passed("view relays");
-            let circumstances = Circumstances { set, now: 1_700_000_000, explain: false, watch: &laps };
-            black_box(engine.program.begin(&reading, circumstances).finish().score);
-            for (part, time) in laps.parts.into_inner() {
-                let slot = best.entry(part).or_insert(f64::MAX);
-                *slot = slot.min(time);
-            }
+    let engine = RuleArgs { rules: given.clone(), local: true, ..RuleArgs::default() }.engine().expect("rules load");
+    engine.program.plan(ScoreSet { network: false, bayes: false });
+    let load = cpu() - began;
+    let (sample, others) = messages();
+    let read = |path: &PathBuf| std::fs::read(path).unwrap_or_default();
+    for path in &others {
+        judge(&engine, read(path));
+    }
+    let raws = if sample.is_empty() { vec![SAMPLE.to_vec()] } else { sample.iter().map(read).collect() };
+    let octets = raws.iter().map(Vec::len).sum::<usize>() / raws.len();
+    let (mut parts, mut ours): (BTreeMap<&'static str, f64>, Vec<(f64, f64)>) = Default::default();
+    for raw in raws {
+        let (spent, score) = judge(&engine, raw);
+        ours.push((spent.values().sum(), score));
+        spent.into_iter().for_each(|(part, time)| *parts.entry(part).or_default() += time);
+    }
+    let memory = resident();
+    println!("{} messages of {octets} octets, {} rules\n", ours.len(), engine.program.set.rules.len());
+    let times = |all: &[(f64, f64)]| spread(all.iter().map(|(time, _)| *time).collect());
+    println!("{:36} {:>11} {:>11} {:>11} {:>11}", "CPU us a message", "mean", "p50", "p99", "worst");
+    let own = times(&ours);
+    match spamassassin(&given, others.get(..WARM.min(others.len())).unwrap_or(&[]), &sample) {
+        Some(theirs) if theirs.messages.len() == ours.len() => {
+            let other = times(&theirs.messages);
+            row("SpamAssassin, Perl API", other);
+            row("Hamgate", own);
+            row("ratio", std::array::from_fn(|at| other[at] / own[at]));
+            let each = ours.iter().zip(&theirs.messages).map(|((own, _), (other, _))| other / own);
+            row("ratio, message by message", spread(each.collect()));
+            let same = ours.iter().zip(&theirs.messages).filter(|((_, own), (_, other))| (own - other).abs() < 0.05).count();
+            println!("\nsame score: {same} of {}", ours.len());
+            println!("load: SpamAssassin {:.0} ms, Hamgate {:.0} ms of CPU", theirs.load / 1e3, load / 1e3);
+            println!("resident: SpamAssassin {:.0} MB, Hamgate {memory:.0} MB", theirs.resident);
+        }
+        Some(_) | None => {
+            row("Hamgate", own);
+            println!("\nSpamAssassin cannot be run here, or there is no corpus: nothing to compare with");
+            println!("load {:.0} ms of CPU, resident {memory:.0} MB", load / 1e3);
         }
     }
-    let mut parts: BTreeMap<&'static str, f64> = BTreeMap::new();
-    for (part, time) in best.iter().flatten() {
-        *parts.entry(part).or_default() += time / messages.len() as f64;
-    }
-    let mut totals: Vec<f64> = best.iter().map(|parts| parts.values().sum()).collect();
-    totals.sort_by(f64::total_cmp);
-    let mean: f64 = parts.values().sum();
+    let sum: f64 = parts.values().sum();
+    println!("\nwhere it goes, us a message");
     for (part, time) in &parts {
-        println!("{part:14} {time:8.1} us {:5.1} %", time / mean * 100.0);
+        println!("{part:16} {:8.1} {:5.1} %", time / ours.len() as f64, time / sum * 100.0);
     }
-    let at = |share: f64| totals[((totals.len() - 1) as f64 * share) as usize];
-    println!("{} messages: mean {mean:.1} us, median {:.1}, p99 {:.1}, worst {:.1}", messages.len(), at(0.5), at(0.99), at(1.0));
 }

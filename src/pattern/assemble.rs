@@ -404,21 +404,34 @@ fn letter(node: &Node) -> Option<(u8, bool)> {
 }
 
 fn choice(starts: &[(u32, Next)]) -> Choice {
-    let mut lists: Vec<Vec<u32>> = Vec::new();
-    let mut place = |list: Vec<u32>| -> usize {
-        let at = lists.iter().position(|known| *known == list).unwrap_or(lists.len());
-        if at == lists.len() {
-            lists.push(list);
-        }
-        at
+    let targets = |ways: &[u64]| {
+        let possible = |at: &usize| ways.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1);
+        starts.iter().enumerate().filter(|(at, _)| possible(at)).map(|(_, (start, _))| *start).collect::<Vec<u32>>()
     };
-    let possible = |test: &dyn Fn(&Next) -> bool| starts.iter().filter(|(_, next)| test(next)).map(|(at, _)| *at).collect::<Vec<_>>();
+    // The branches that are possible, a bit each, by octet; then at the end.
+    let words = starts.len().div_ceil(64);
+    let mut ways = vec![0u64; 257 * words];
+    for (at, (_, next)) in starts.iter().enumerate() {
+        let mut mark = |row: usize| ways[row * words + at / 64] |= 1 << (at % 64);
+        next.octets.iter().for_each(|octet| mark(usize::from(octet)));
+        if next.end {
+            mark(256);
+        }
+    }
+    let mut known: Vec<&[u64]> = Vec::new();
+    let mut number = |row: usize| {
+        let ways = &ways[row * words..(row + 1) * words];
+        known.iter().position(|known| known.iter().eq(ways)).unwrap_or_else(|| {
+            known.push(ways);
+            known.len() - 1
+        })
+    };
     let mut by_octet = [0; 256];
     for octet in 0..=255u8 {
-        by_octet[usize::from(octet)] = place(possible(&|next| next.octets.contains(octet))) as u8;
+        by_octet[usize::from(octet)] = number(usize::from(octet)) as u8;
     }
-    let at_end = place(possible(&|next| next.end)) as u16;
-    Choice { by_octet, at_end, lists }
+    let at_end = number(256) as u16;
+    Choice { by_octet, at_end, lists: known.into_iter().map(targets).collect() }
 }
 
 /// Instructions of a node, about.

@@ -2,11 +2,9 @@
 
 use super::octets::Octets;
 use super::tree::Node;
-use std::collections::HashSet;
-use std::hash::{BuildHasher, Hasher};
 
 /// Beginnings of one pattern, in sets and spelled out.
-const SETS: usize = 1000;
+const SETS: usize = 300;
 const SPELLED: usize = 60_000;
 /// Octets of a class that are spelled out.
 const CLASS: u32 = 24;
@@ -20,27 +18,47 @@ pub struct Begins {
     triples: Vec<u64>,
 }
 
-/// Up to three sets, the first octets of a match; shorter: anything may follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Beginning {
-    sets: [Octets; 3],
-    length: u8,
-}
+/// Up to three sets by their numbers, 16 bits each from the lowest, the first octets of a match, and how many they are in
+/// the 16 bits above; fewer than three: anything may follow.
+type Beginning = u64;
 
-const OPEN: Beginning = Beginning { sets: [Octets::NONE; 3], length: 0 };
+const OPEN: Beginning = 0;
+
+/// The sets of a pattern by number.
+#[derive(Default)]
+struct Sets(Vec<Octets>);
+
+impl Sets {
+    fn number(&mut self, set: &Octets) -> Option<u64> {
+        let known = self.0.iter().position(|known| known == set);
+        let number = known.unwrap_or_else(|| {
+            self.0.push(*set);
+            self.0.len() - 1
+        });
+        (number < SETS).then_some(number as u64)
+    }
+}
 
 impl Begins {
     pub fn new(tree: &Node) -> Option<Begins> {
-        let beginnings = begin(tree, vec![OPEN])?;
+        let mut sets = Sets::default();
+        let beginnings = begin(tree, vec![OPEN], &mut sets)?;
+        let spelled: Vec<Option<Vec<u8>>> = sets.0.iter().map(spelled).collect();
+        let set_at = |beginning: Beginning, at: u64| spelled.get((beginning >> (16 * at) & 0xFFFF) as usize)?.as_deref();
         let mut begins = Begins { pairs: vec![0; 1 << (BITS - 6)], triples: vec![0; 1 << (BITS - 6)] };
         let mut left = SPELLED;
         for beginning in beginnings {
-            let spelled: Vec<Vec<u8>> = beginning.sets.iter().take(usize::from(beginning.length)).map_while(spelled).collect();
-            let [first, second, rest @ ..] = &spelled[..] else { return None };
-            left = left.checked_sub(first.len() * second.len() * rest.first().map_or(1, Vec::len))?;
+            let length = beginning >> 48;
+            if length < 2 {
+                return None;
+            }
+            let (first, second) = (set_at(beginning, 0)?, set_at(beginning, 1)?);
+            // A third set too large to be spelled out is left out.
+            let third = if length == 3 { set_at(beginning, 2) } else { None };
+            left = left.checked_sub(first.len() * second.len() * third.map_or(1, <[u8]>::len))?;
             for a in first {
                 for b in second {
-                    match rest.first() {
+                    match third {
                         None => set(&mut begins.pairs, pair(*a, *b)),
                         Some(third) => third.iter().for_each(|c| set(&mut begins.triples, triple(*a, *b, *c))),
                     }
@@ -91,75 +109,42 @@ fn is_set(table: &[u64], bit: u32) -> bool {
 }
 
 /// Beginnings of `node` followed by what begins as `rest`; too many are allowed, too few are not.
-fn begin(node: &Node, rest: Vec<Beginning>) -> Option<Vec<Beginning>> {
+fn begin(node: &Node, rest: Vec<Beginning>, sets: &mut Sets) -> Option<Vec<Beginning>> {
     match node {
         Node::Empty | Node::Look(_) | Node::Assert(_) | Node::Keep | Node::Verb(_) => Some(rest),
-        Node::Set(set) => tidy(rest.into_iter().map(|then| prepend(*set, then)).collect()),
-        Node::Concat(nodes) => nodes.iter().rev().try_fold(rest, |rest, node| begin(node, rest)),
-        Node::Alternate(nodes) => {
-            let all = nodes.iter().map(|node| begin(node, rest.clone())).collect::<Option<Vec<_>>>()?;
-            tidy(all.into_iter().flatten().collect())
+        Node::Set(set) => {
+            let number = sets.number(set)?;
+            tidy(rest.into_iter().map(|then| prepend(number, then)).collect())
         }
-        Node::Group(_, node) | Node::Atomic(node) => begin(node, rest),
+        Node::Concat(nodes) => nodes.iter().rev().try_fold(rest, |rest, node| begin(node, rest, sets)),
+        Node::Alternate(nodes) => {
+            let mut all = Vec::new();
+            for node in nodes {
+                all.extend(begin(node, rest.clone(), sets)?);
+            }
+            tidy(all)
+        }
+        Node::Group(_, node) | Node::Atomic(node) => begin(node, rest, sets),
         Node::Repeat(repeat) => {
             // Three rounds reach three octets; an empty round adds nothing.
             let optional = repeat.max.map_or(3, |max| (max - repeat.min).min(3));
             let mut all = rest.clone();
             for _ in 0..optional {
-                all = tidy(begin(&repeat.node, all)?.into_iter().chain(rest.iter().copied()).collect())?;
+                all = tidy(begin(&repeat.node, all, sets)?.into_iter().chain(rest.iter().copied()).collect())?;
             }
-            (0..repeat.min.min(3)).try_fold(all, |rest, _| begin(&repeat.node, rest))
+            (0..repeat.min.min(3)).try_fold(all, |rest, _| begin(&repeat.node, rest, sets))
         }
         Node::Backreference(_) | Node::Recurse(_) | Node::Conditional(_) => Some(vec![OPEN]),
     }
 }
 
-fn prepend(set: Octets, then: Beginning) -> Beginning {
-    let length = (then.length + 1).min(3);
-    Beginning { sets: [set, then.sets[0], then.sets[1]], length }
+fn prepend(set: u64, then: Beginning) -> Beginning {
+    let length = (then >> 48) + 1;
+    set | (then & 0xFFFF_FFFF) << 16 | length.min(3) << 48
 }
 
 fn tidy(mut all: Vec<Beginning>) -> Option<Vec<Beginning>> {
-    let mut seen = HashSet::with_capacity_and_hasher(all.len(), Quick);
-    all.retain(|beginning| seen.insert(*beginning));
+    all.sort_unstable();
+    all.dedup();
     (all.len() <= SETS).then_some(all)
-}
-
-/// A hash of words by multiplying: patterns come from the operator, and a flood of collisions would cost the loading alone.
-struct Quick;
-
-struct Product(u64);
-
-impl BuildHasher for Quick {
-    type Hasher = Product;
-
-    fn build_hasher(&self) -> Product {
-        Product(0)
-    }
-}
-
-impl Hasher for Product {
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 29
-    }
-
-    fn write(&mut self, octets: &[u8]) {
-        for chunk in octets.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-
-    fn write_u8(&mut self, octet: u8) {
-        self.write_u64(u64::from(octet));
-    }
-
-    fn write_usize(&mut self, word: usize) {
-        self.write_u64(word as u64);
-    }
 }

@@ -1,6 +1,10 @@
-//! One pass over a text finds the literals of all patterns: a filter on four octets at each place, then a comparison.
+//! One pass over a text finds the literals of all patterns: a filter on four octets at each place, then a comparison. A few
+//! literals are found by vector instructions (aho-corasick's Teddy); of many, those would stop at nearly every place.
 
 use super::literals::Need;
+use aho_corasick::Span;
+use aho_corasick::packed::Searcher;
+use std::collections::BTreeMap;
 
 /// Places where literals of one pattern stand, as spans of offsets where its match may begin.
 #[derive(Debug, Default)]
@@ -13,6 +17,8 @@ pub struct GateHits {
 
 #[derive(Debug, Default)]
 pub struct Gate {
+    /// Finds the leftmost literal where they are few; `filter` and `buckets` are empty then.
+    few: Option<Searcher>,
     /// By hash of three octets: which of eight kinds of fourth octets go on to the comparison.
     filter: Vec<u8>,
     /// By hash: the first of its entries in `entries`.
@@ -49,11 +55,13 @@ struct User {
 }
 
 const PADDING: usize = 8;
+/// Literals that are few.
+const FEW: usize = 32;
 const WIDEST: u32 = u32::MAX;
 
 impl Gate {
     pub fn new(needs: &[Option<Need>]) -> Gate {
-        let mut by_text: std::collections::BTreeMap<&[u8], Vec<User>> = std::collections::BTreeMap::new();
+        let mut by_text: BTreeMap<&[u8], Vec<User>> = BTreeMap::new();
         for (pattern, need) in needs.iter().enumerate() {
             for literal in need.iter().flat_map(|need| &need.literals) {
                 let user = User { pattern: pattern as u32, least: literal.before.0, most: literal.before.1.unwrap_or(WIDEST) };
@@ -68,6 +76,11 @@ impl Gate {
         if by_text.is_empty() {
             return Gate { times, ..Gate::default() };
         }
+        if by_text.len() <= FEW
+            && let Some(few) = Searcher::new(by_text.keys())
+        {
+            return Gate::of_few(few, by_text, times);
+        }
         let slots = (by_text.len() * 4).next_power_of_two().clamp(64, 1 << 14);
         let shift = 32 - slots.trailing_zeros();
         let mut gate = Gate { filter: vec![0; slots], times, shift, ..Gate::default() };
@@ -76,19 +89,7 @@ impl Gate {
             let window = rarest_window(text);
             let slot = slot(&text[window..], shift);
             gate.filter[slot] |= text.get(window + 3).map_or(u8::MAX, |fourth| 1 << (fourth & 7));
-            let four = [0, 1, 2, 3].map(|at| text.get(window + at).copied().unwrap_or(0));
-            let entry = Entry {
-                word: u32::from_le_bytes(four),
-                mask: if text.len() > window + 3 { u32::MAX } else { 0xFF_FFFF },
-                from: gate.text.len() as u32,
-                length: text.len() as u16,
-                window: window as u16,
-                first_user: gate.users.len() as u32,
-                users: users.len() as u32,
-            };
-            gate.text.extend(text);
-            gate.users.extend(users);
-            placed.push((slot, entry));
+            placed.push((slot, gate.entry(text, window, users)));
         }
         placed.sort_by_key(|(slot, _)| *slot);
         gate.buckets = (0..=slots).map(|slot| placed.partition_point(|(placed, _)| *placed < slot) as u32).collect();
@@ -96,10 +97,32 @@ impl Gate {
         gate
     }
 
+    fn of_few(few: Searcher, by_text: BTreeMap<&[u8], Vec<User>>, times: Vec<u32>) -> Gate {
+        let mut gate = Gate { few: Some(few), times, ..Gate::default() };
+        gate.entries = by_text.into_iter().map(|(text, users)| gate.entry(text, 0, users)).collect();
+        gate
+    }
+
+    fn entry(&mut self, text: &[u8], window: usize, users: Vec<User>) -> Entry {
+        let four = [0, 1, 2, 3].map(|at| text.get(window + at).copied().unwrap_or(0));
+        let entry = Entry {
+            word: u32::from_le_bytes(four),
+            mask: if text.len() > window + 3 { u32::MAX } else { 0xFF_FFFF },
+            from: self.text.len() as u32,
+            length: text.len() as u16,
+            window: window as u16,
+            first_user: self.users.len() as u32,
+            users: users.len() as u32,
+        };
+        self.text.extend(text);
+        self.users.extend(users);
+        entry
+    }
+
     /// All places of all literals in the text.
     pub fn scan(&self, text: &[u8], hits: &mut GateHits) {
         hits.spans.clear();
-        if self.filter.is_empty() || text.len() < 3 {
+        if self.entries.is_empty() || text.len() < 3 {
             return;
         }
         hits.lower.clear();
@@ -107,6 +130,11 @@ impl Gate {
         hits.lower.make_ascii_lowercase();
         hits.lower.extend_from_slice(&[0; PADDING]);
         let lower = std::mem::take(&mut hits.lower);
+        if let Some(few) = &self.few {
+            self.scan_for_few(few, &lower, text.len(), &mut hits.spans);
+            hits.lower = lower;
+            return;
+        }
         let (filter, shift) = (&self.filter[..], self.shift);
         for (at, window) in lower[..text.len() + 1].windows(4).enumerate() {
             let word = u32::from_le_bytes([window[0], window[1], window[2], window[3]]);
@@ -118,9 +146,24 @@ impl Gate {
         hits.lower = lower;
     }
 
+    fn scan_for_few(&self, few: &Searcher, lower: &[u8], length: usize, spans: &mut Vec<(u32, u32, u32)>) {
+        let text = &lower[..length];
+        let mut at = 0;
+        // The leftmost literal hides others that begin there or overlap it: all are compared, and the search goes on one further.
+        while let Some(found) = few.find_in(text, Span { start: at, end: length }) {
+            let word = lower.get(found.start()..found.start() + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_le_bytes);
+            self.compare_with(&self.entries, text, found.start(), word, spans);
+            at = found.start() + 1;
+        }
+    }
+
     fn compare(&self, lower: &[u8], at: usize, word: u32, slot: usize, spans: &mut Vec<(u32, u32, u32)>) {
         let range = self.buckets[slot] as usize..self.buckets[slot + 1] as usize;
-        for entry in &self.entries[range] {
+        self.compare_with(&self.entries[range], lower, at, word, spans);
+    }
+
+    fn compare_with(&self, entries: &[Entry], lower: &[u8], at: usize, word: u32, spans: &mut Vec<(u32, u32, u32)>) {
+        for entry in entries {
             if entry.word != word & entry.mask {
                 continue;
             }

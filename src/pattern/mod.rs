@@ -49,6 +49,8 @@ const COSTLY: u64 = 1 << 15;
 const OCTETS_A_STEP: u64 = 4;
 /// Starts that are tried without asking the screen.
 const FEW_PLACES: usize = 24;
+/// Octets that a screen passes over in the time that one start takes.
+const OCTETS_A_PLACE: usize = 50;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
@@ -331,14 +333,17 @@ impl<'a> Walk<'a> {
         if std::mem::replace(&mut self.screened, true) {
             return false;
         }
-        let (first, places) = match self.spans {
-            None => (0, self.subject.len().saturating_sub(self.from)),
-            Some(spans) => {
-                let first = spans.first().map_or(0, |span| span.1 as usize);
-                (first, spans.iter().map(|span| (span.2 - span.1) as usize + 1).sum())
-            }
-        };
-        places > FEW_PLACES && self.pattern.screen().is_some_and(|screen| !screen.may_match(self.subject, self.from.max(first)))
+        let whole = (0, self.subject.len(), self.subject.len().saturating_sub(self.from));
+        let (first, last, places) = self.spans.map_or(whole, |spans| {
+            let first = spans.first().map_or(0, |span| span.1 as usize);
+            spans.iter().fold((first, 0, 0), |(first, last, places), span| {
+                (first, last.max(span.2 as usize), places + (span.2 - span.1) as usize + 1)
+            })
+        });
+        let from = self.from.max(first);
+        places > FEW_PLACES
+            && places.saturating_mul(OCTETS_A_PLACE) > self.subject.len().saturating_sub(from)
+            && self.pattern.screen().is_some_and(|screen| !screen.may_match(self.subject, from, last))
     }
 
     fn next_found(&mut self) -> Option<Found> {

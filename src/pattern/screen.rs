@@ -1,12 +1,12 @@
 //! A pattern loosened to what a lazy automaton decides in one pass: it says "no" for certain, or "perhaps".
 
-use super::assemble::size;
+use super::assemble::{is_anchored, size};
 use super::octets::Octets;
 use super::tree::{Assertion, Node, Repeat};
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson::{Compiler, Config, WhichCaptures};
 use regex_automata::util::pool::Pool;
-use regex_automata::{Input, hybrid};
+use regex_automata::{Anchored, Input, hybrid};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, Look, Repetition};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 /// Octets of the automaton's states that are kept; beyond it is begun anew.
 const CACHE: usize = 3 << 20;
 /// Octets of the automaton before it is made deterministic.
-const NFA: usize = 1 << 20;
+const NFA: usize = 4 << 20;
 /// Counts of one octet set, of other nodes, and of large nodes are kept up to these numbers, then loosened to "or more".
 const OCTETS: u32 = 16;
 const COPIES: u32 = 6;
-const LARGE_COPIES: u32 = 2;
+const LARGE_COPIES: u32 = 3;
 /// Nodes of a large node.
 const LARGE: usize = 60;
 /// Searches after which it is seen whether the screen is worth its cost, and how often it may give up.
@@ -30,6 +30,10 @@ type MakeCache = Box<dyn Fn() -> Cache + Send + Sync + UnwindSafe + RefUnwindSaf
 pub struct Screen {
     dfa: DFA,
     caches: Pool<Cache, MakeCache>,
+    /// A match begins at the start of the text alone.
+    anchored: bool,
+    /// Octets of the longest match, where that is known.
+    longest: Option<u32>,
     /// Searches, how many of them were let through, and how often the automaton outgrew its memory.
     asked: AtomicU32,
     passed: AtomicU32,
@@ -48,7 +52,9 @@ impl Screen {
         let dfa = DFA::builder().configure(config).build_from_nfa(nfa).ok()?;
         let maker = dfa.clone();
         let caches: Pool<Cache, MakeCache> = Pool::new(Box::new(move || maker.create_cache()));
-        Some(Screen { dfa, caches, asked: AtomicU32::new(0), passed: AtomicU32::new(0), given_up: AtomicU32::new(0) })
+        let (anchored, longest) = (is_anchored(tree), tree.width().1);
+        let [asked, passed, given_up] = [0; 3].map(AtomicU32::new);
+        Some(Screen { dfa, caches, anchored, longest, asked, passed, given_up })
     }
 
     /// Has it turned away too little for what it costs?
@@ -57,12 +63,14 @@ impl Screen {
         self.given_up.load(Relaxed) > GIVEN_UP || asked > TRIAL && self.passed.load(Relaxed) > asked / 2
     }
 
-    /// Could a match begin at or after `from`?
-    pub fn may_match(&self, subject: &[u8], from: usize) -> bool {
-        if from > subject.len() {
+    /// Could a match begin from `from` to `last`?
+    pub fn may_match(&self, subject: &[u8], from: usize, last: usize) -> bool {
+        if from > subject.len() || self.anchored && from > 0 {
             return false;
         }
-        let input = Input::new(subject).range(from..).earliest(true);
+        let end = self.longest.map_or(subject.len(), |longest| last.saturating_add(longest as usize).clamp(from, subject.len()));
+        let anchored = if self.anchored { Anchored::Yes } else { Anchored::No };
+        let input = Input::new(subject).range(from..end).anchored(anchored).earliest(true);
         let mut cache = self.caches.get();
         let found = self.dfa.try_search_fwd(&mut cache, &input);
         if found.is_err() {
