@@ -33,7 +33,7 @@ pub use set::{Candidates, PatternSet};
 use machine::{Ending, Scratch, Search};
 use parse::Flags;
 use program::Program;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -285,13 +285,15 @@ struct Walk<'a> {
     from: usize,
     not_empty: bool,
     steps: u64,
+    /// Where steps are added up over several searches.
+    spent: Option<&'a Cell<u64>>,
     screened: bool,
     ended: bool,
 }
 
 impl<'a> Walk<'a> {
     fn new(pattern: &'a Pattern, program: &'a Program, subject: &'a [u8]) -> Walk<'a> {
-        Walk { pattern, program, subject, spans: None, from: 0, not_empty: false, steps: STEPS, screened: false, ended: false }
+        Walk { pattern, program, subject, spans: None, from: 0, not_empty: false, steps: STEPS, spent: None, screened: false, ended: false }
     }
 
     fn next(&mut self) -> Option<Ending> {
@@ -323,6 +325,9 @@ impl<'a> Walk<'a> {
         let spent = before - self.steps;
         if spent > WORTH_NOTING {
             self.pattern.0.spent.fetch_add(spent, Relaxed);
+            if let Some(sum) = self.spent {
+                sum.set(sum.get() + spent);
+            }
             self.pattern.0.searched.fetch_add(self.subject.len() as u64, Relaxed);
         }
         ending

@@ -5,11 +5,14 @@ use super::chain::{self, Chain};
 use super::gate::{Gate, GateHits};
 use super::literals::{Need, need};
 use super::rows::Rows;
-use super::{Count, Found, Pattern, Walk};
-use std::cell::RefCell;
+use super::{Count, Found, Pattern, STEPS, Walk};
+use std::cell::{Cell, RefCell};
 
 /// Spans kept of one text; with more, patterns are tried everywhere.
 const SPANS: usize = 1 << 16;
+/// Steps of all searches in the texts of one message, about a second of CPU; after it a search gets a little and no more.
+const ALLOWED: u64 = 60_000_000;
+const LITTLE: u64 = 10_000;
 /// Patterns with chains that are worth a pass.
 const FEW_CHAINS: usize = 4;
 
@@ -30,11 +33,13 @@ pub struct PatternSet {
     on_empty: Vec<u32>,
 }
 
-/// What a pass over a text found: memory to be used again for the next text.
+/// What a pass over a text found: memory to be used again for the next text of the same message.
 #[derive(Debug, Default)]
 pub struct Candidates {
     hits: GateHits,
     list: Vec<Candidate>,
+    /// Steps spent on all texts so far: beyond what one message is allowed, each search gets little.
+    spent: Cell<u64>,
 }
 
 /// A pattern that may match, and where it may begin.
@@ -159,7 +164,8 @@ impl PatternSet {
         let place = candidates.list.binary_search_by_key(&number, |candidate| candidate.pattern).ok()?;
         let spans = candidates.list.get(place)?.spans;
         let spans = spans.and_then(|(from, to)| candidates.hits.spans.get(from as usize..to as usize));
-        Some(Walk { spans, ..Walk::new(pattern, pattern.program(), text) })
+        let steps = if candidates.spent.get() > ALLOWED { LITTLE } else { STEPS };
+        Some(Walk { spans, steps, spent: Some(&candidates.spent), ..Walk::new(pattern, pattern.program(), text) })
     }
 }
 

@@ -87,8 +87,9 @@ fn settle_captures(run: &mut Run<'_, '_>) {
     }
 }
 
+/// The row has all hits it may have, or ran out of budget: what is costly in one text is so in the next.
 fn is_done(run: &Run<'_, '_>, row: &Row) -> bool {
-    run.board.count(row.rule) >= row.most
+    run.board.count(row.rule) >= row.most || run.board.over_budget.contains(&row.rule)
 }
 
 /// `body`, `rawbody`, `uri` and `full` rules.
@@ -223,7 +224,8 @@ fn mime_group(run: &mut Run<'_, '_>, group: &MimeGroup) {
 }
 
 fn tries_part(run: &Run<'_, '_>, row: &Row, part: usize) -> bool {
-    !row.negated && !row.concat && run.board.count(row.rule) == 0 && in_range(row, part)
+    let open = run.board.count(row.rule) == 0 && !run.board.over_budget.contains(&row.rule);
+    !row.negated && !row.concat && open && in_range(row, part)
 }
 
 fn mime_present(run: &mut Run<'_, '_>, group: &MimeGroup, part: usize, octets: &[u8]) {
