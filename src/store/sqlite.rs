@@ -144,6 +144,28 @@ fn migrate(writer: &mut Connection) -> Result<(), Fault> {
     Ok(transaction.commit()?)
 }
 
+/// The random key that lies beside a database. Written under another name and then linked, so that no crash leaves half a key and
+/// no two processes make two.
+fn key_beside(database: &Path) -> Result<[u8; 16], Trouble> {
+    let path = database.with_extension("key");
+    let away = |error: std::io::Error| Trouble(format!("{}: {error}", path.display()));
+    if !path.exists() {
+        let fresh = path.with_extension(format!("key-{}", std::process::id()));
+        let _ = fs::remove_file(&fresh);
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).map_err(away)?;
+        file.write_all(&super::random_key()?).and_then(|()| file.sync_all()).map_err(away)?;
+        let linked = fs::hard_link(&fresh, &path);
+        let _ = fs::remove_file(&fresh);
+        if let Err(error) = linked
+            && error.kind() != std::io::ErrorKind::AlreadyExists
+        {
+            return Err(away(error));
+        }
+    }
+    let read = fs::read(&path).map_err(away)?;
+    read.try_into().map_err(|_| Trouble(format!("{} is no key of 16 octets", path.display())))
+}
+
 fn set_aside(path: &Path) -> Result<PathBuf, Trouble> {
     let fail = |error: std::io::Error| Trouble(format!("{}: damaged and cannot be set aside: {error}", path.display()));
     let mut number = 1;
@@ -249,22 +271,7 @@ const WHICH: &str = "(?1 IS NULL OR at >= ?1) AND (?2 IS NULL OR source = ?2)";
 impl Tokens for Sqlite {
     /// Kept beside the database, so that a copy of the database alone tells no words.
     fn key(&self) -> Result<[u8; 16], Trouble> {
-        let path = self.path.with_extension("key");
-        let away = |error: std::io::Error| Trouble(format!("{}: {error}", path.display()));
-        let fresh = super::random_key()?;
-        match OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path) {
-            Ok(mut file) => {
-                file.write_all(&fresh).and_then(|()| file.sync_all()).map_err(away)?;
-                Ok(fresh)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let key = fs::read(&path).map_err(away)?;
-                key.try_into().map_err(|_| {
-                    Trouble(format!("{}: no key of 16 octets: restore it from a backup, or remove it and the database", path.display()))
-                })
-            }
-            Err(error) => Err(away(error)),
-        }
+        key_beside(&self.path).map_err(|Trouble(what)| Trouble(format!("{what}: restore it from a backup, or remove it and the database")))
     }
 
     fn counts(&self, classifier: &str, tokens: &[Token]) -> Result<(Totals, Vec<Count>), Trouble> {

@@ -1,12 +1,11 @@
 //! The door's memory in a SQLite file of its own: short transactions, no training ever before them.
 
-use super::{Fault, connect, set_aside};
+use super::{Fault, connect, key_beside, set_aside};
+use crate::store::Trouble;
 use crate::store::greylist::{Greylist, Key, Known, Seen, Stale, Triplet, Waiting, Welcome};
 use crate::store::windows::{Draw, Habit, Window, Windows};
-use crate::store::{Trouble, random_key};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -78,24 +77,7 @@ impl PaceFile {
 impl Greylist for PaceFile {
     /// Kept beside the file, so that a copy of the file alone tells no addresses of those who have passed.
     fn secret(&self) -> Result<[u8; 16], Trouble> {
-        let path = self.path.with_extension("key");
-        let away = |error: std::io::Error| Trouble(format!("{}: {error}", path.display()));
-        if !path.exists() {
-            // Written beside and then linked, so that no crash leaves half a key and no two processes make two.
-            let fresh = path.with_extension(format!("key-{}", std::process::id()));
-            let _ = fs::remove_file(&fresh);
-            let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).map_err(away)?;
-            file.write_all(&random_key()?).and_then(|()| file.sync_all()).map_err(away)?;
-            let linked = fs::hard_link(&fresh, &path);
-            let _ = fs::remove_file(&fresh);
-            if let Err(error) = linked
-                && error.kind() != std::io::ErrorKind::AlreadyExists
-            {
-                return Err(away(error));
-            }
-        }
-        let read = fs::read(&path).map_err(away)?;
-        read.try_into().map_err(|_| Trouble(format!("{} is no key of 16 octets: remove it, and all begin anew", path.display())))
+        key_beside(&self.path).map_err(|Trouble(what)| Trouble(format!("{what}: remove it, and all begin anew")))
     }
 
     fn look_up(&self, triplets: &[Key], welcome: &[Key]) -> Result<Known, Trouble> {
