@@ -122,7 +122,7 @@ pub fn address_lists(set: &RuleSet) -> Vec<(String, DnsType)> {
 }
 
 /// Domains that `dns_block_rule` names, and the rules whose hit keeps them from being asked for a while.
-pub fn blocked<'s>(set: &'s RuleSet, hit: impl Fn(&str) -> bool) -> Vec<(&'s str, &'s str)> {
+pub fn blocked(set: &RuleSet, hit: impl Fn(&str) -> bool) -> Vec<(&str, &str)> {
     let rows = set.options.tables.get("dns_block_rule").into_iter().flatten();
     rows.filter_map(|(domain, rules)| rules.split(' ').find(|rule| hit(rule)).map(|rule| (domain.as_str(), rule))).collect()
 }
