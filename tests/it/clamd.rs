@@ -82,23 +82,34 @@ fn what_the_daemon_finds_is_refused_and_its_absence_is_told() {
         rules.display()
     );
     let port = free_port();
-    let _daemon = Daemon::start(&folder, &toml, &[format!("inet:{port}@127.0.0.1")], &[]);
+    let daemon = Daemon::start(&folder, &toml, &[format!("inet:{port}@127.0.0.1")], &[]);
     let postfix = Postfix::start(&[&format!("inet:127.0.0.1:{port}")], "");
     let send = |name: &str, raw: &[u8]| {
         let mut smtp = Smtp::outside(postfix.ports[0]).unwrap();
         smtp.send("sender@sender.example", &format!("{name}@victim.example"), raw).unwrap()
     };
-    assert!(send("clean", &letter("clean", "a.txt", b"nothing")).starts_with("250"));
-    let refused = send("virus", &letter("x", "a.com", &payload()));
+    let taken = send("box0", &letter("clean", "a.txt", b"nothing"));
+    assert!(taken.starts_with("250"), "{taken} {}", daemon.log_text());
+    let refused = send("box1", &letter("x", "a.com", &payload()));
     assert!(refused.starts_with("550"), "{refused}");
     let program = zip(&[("tool/setup.exe", b"MZ harmless")], true);
     let inner = [b"Subject: fwd\r\nContent-Type: message/rfc822\r\n\r\n".as_slice(), &letter("look", "a.zip", &program)].concat();
     let outer =
         [b"From: <a@sender.example>\r\nSubject: fwd\r\nMIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n\r\n".as_slice(), &inner]
             .concat();
-    let refused = send("program", &outer);
+    let refused = send("box2", &outer);
     assert!(refused.starts_with("550"), "{refused}");
+    // A flag of the local header, and of the directory: the entry is encrypted.
+    let mut locked = zip(&[("a.txt", b"secret")], true);
+    let directory = memchr::memmem::rfind(&locked, b"PK\x01\x02").unwrap();
+    locked[6] |= 1;
+    locked[directory + 8] |= 1;
+    let taken = send("box4", &letter("The password is: 4711ab", "a.zip", &locked));
+    assert!(taken.starts_with("250"), "{taken}");
+    let boxes = postfix.delivered(&["box4".to_owned()], Duration::from_secs(60));
+    let delivered = crate::site::read(&boxes[0][0]);
+    assert!(memchr::memmem::find(&delivered, b"HG_ATTACH_PASSWORD").is_some(), "{}", String::from_utf8_lossy(&delivered));
     drop(clamd);
-    let deferred = send("later", &letter("clean", "a.txt", b"nothing"));
+    let deferred = send("box3", &letter("clean", "a.txt", b"nothing"));
     assert!(deferred.starts_with("451") || deferred.starts_with("4"), "{deferred}");
 }
