@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 /// Log-odds are stretched by this before they become a probability: the effective size shrinks them, and BAYES_99 is to
 /// mean what it means to SpamAssassin's users.
-const STRETCH: f64 = 2.0;
+const STRETCH: f64 = 3.1;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -8,6 +8,7 @@ mod arc;
 mod attachment_files;
 mod attachments;
 mod bayes_spamassassin;
+mod bayes_speed;
 mod clamd;
 mod dkim;
 mod dmarc;
