@@ -145,7 +145,7 @@ fn evaluated(args: &Args) -> Result<String, String> {
     drop(messages);
     let until = if protocol == Protocol::Split { Some(until.unwrap_or(i64::MIN)) } else { until };
     let plan = Plan { protocol, folds: args.folds, salt: args.salt.clone(), until, small: args.small };
-    let hits = args.with_rules.then(|| (read.hits.as_slice(), read.names.len()));
+    let hits = args.with_rules.then_some((read.hits.as_slice(), read.names.len()));
     let evidence = Evidence { rules: args.tokens.rules(), tokens: &read.tokens, hits };
     let walk = walk(&plan, &samples, &evidence, &thread_cpu);
     let cost = Cost::of(&read, &walk);
