@@ -56,6 +56,11 @@ impl Candidates {
         self.list.iter().map(|candidate| candidate.pattern)
     }
 
+    /// Have searches taken all the steps that one message is allowed?
+    pub fn is_spent(&self) -> bool {
+        self.spent.get() > ALLOWED
+    }
+
     pub fn len(&self) -> usize {
         self.list.len()
     }
@@ -164,7 +169,7 @@ impl PatternSet {
         let place = candidates.list.binary_search_by_key(&number, |candidate| candidate.pattern).ok()?;
         let spans = candidates.list.get(place)?.spans;
         let spans = spans.and_then(|(from, to)| candidates.hits.spans.get(from as usize..to as usize));
-        let steps = if candidates.spent.get() > ALLOWED { LITTLE } else { STEPS };
+        let steps = if candidates.is_spent() { LITTLE } else { STEPS };
         Some(Walk { spans, steps, spent: Some(&candidates.spent), ..Walk::new(pattern, pattern.program(), text) })
     }
 }

@@ -228,7 +228,7 @@ rawbody HOSTILE_8 /(?:a?){40}a{40}b/s
 rawbody HOSTILE_9 /(.*)=(.*)=(.*)=(.*)=\1/s
 full HOSTILE_10 /^(?:[^\n]*\n)*[^\n]*([^\n]+)\n\1Q/m
 full HOSTILE_11 /(x+x+)+y/
-uri HOSTILE_12 /(?:[a-z]+\.?)+#$/
+uri HOSTILE_12 /(?:[a-z]+\.?)+;$/
 header HOSTILE_13 ALL =~ /(?:(?:[^\n]+\n)+)+\x00/
 header HOSTILE_14 Subject =~ /^(([a-z])+.)+[A-Z]([a-z])+$/
 ";

@@ -6,7 +6,7 @@ use super::sweep::{self, AbsentHit, HeaderGroup, MimeGroup, Row, Sweep, Tried};
 use super::template::TemplateRow;
 use crate::mail::Link;
 use crate::outcome::View;
-use crate::pattern::Found;
+use crate::pattern::{Candidates, Found};
 use crate::rules::model::{Test, UriDetailTerm, UriKey};
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -87,9 +87,13 @@ fn settle_captures(run: &mut Run<'_, '_>) {
     }
 }
 
-/// The row has all hits it may have, or ran out of budget: what is costly in one text is so in the next.
 fn is_done(run: &Run<'_, '_>, row: &Row) -> bool {
-    run.board.count(row.rule) >= row.most || run.board.over_budget.contains(&row.rule)
+    run.board.count(row.rule) >= row.most
+}
+
+/// The message has used up its steps, and the row its budget on a text of it: it would do so on the next one.
+fn is_given_up(run: &Run<'_, '_>, row: &Row, candidates: &Candidates) -> bool {
+    candidates.is_spent() && run.board.over_budget.contains(&row.rule)
 }
 
 /// `body`, `rawbody`, `uri` and `full` rules.
@@ -121,7 +125,8 @@ fn elements<'t>(run: &mut Run<'_, '_>, sweep: &Sweep, view: View, texts: impl It
         let text = Text { view, place: Place::Number(number), octets };
         for candidate in candidates.patterns() {
             let Some(row) = sweep.rows.get(candidate as usize) else { continue };
-            if !(is_done(run, row) || row.no_subject && number == 0 && view == View::Body) {
+            let passed_over = row.no_subject && number == 0 && view == View::Body;
+            if !(is_done(run, row) || passed_over || is_given_up(run, row, &candidates)) {
                 let tried = sweep.count(octets, &candidates, candidate, left(run, row));
                 record(run, row, &text, &tried);
             }
@@ -224,8 +229,7 @@ fn mime_group(run: &mut Run<'_, '_>, group: &MimeGroup) {
 }
 
 fn tries_part(run: &Run<'_, '_>, row: &Row, part: usize) -> bool {
-    let open = run.board.count(row.rule) == 0 && !run.board.over_budget.contains(&row.rule);
-    !row.negated && !row.concat && open && in_range(row, part)
+    !row.negated && !row.concat && run.board.count(row.rule) == 0 && in_range(row, part)
 }
 
 fn mime_present(run: &mut Run<'_, '_>, group: &MimeGroup, part: usize, octets: &[u8]) {
@@ -233,7 +237,7 @@ fn mime_present(run: &mut Run<'_, '_>, group: &MimeGroup, part: usize, octets: &
     group.sweep.scan(octets, &mut candidates);
     for candidate in candidates.patterns() {
         let Some(row) = group.sweep.rows.get(candidate as usize) else { continue };
-        if tries_part(run, row, part) {
+        if tries_part(run, row, part) && !is_given_up(run, row, &candidates) {
             let tried = group.sweep.count(octets, &candidates, candidate, row.most);
             record(run, row, &Text { view: View::MimeHeader, place: Place::NameOfPart(&group.name, part), octets }, &tried);
         }
