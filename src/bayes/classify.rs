@@ -23,7 +23,14 @@ impl Classifier {
     /// The store is away or its folder cannot be used; scoring goes on without an opinion.
     pub fn open(settings: &Settings, state: &Path) -> Result<Classifier, Trouble> {
         let place = if settings.store.is_empty() { state.display().to_string() } else { settings.store.clone() };
-        let store = store::open(&place)?;
+        Self::over(store::open(&place)?, settings)
+    }
+
+    /// Over a store that is open.
+    ///
+    /// # Errors
+    /// The store does not tell its key.
+    pub fn over(store: Arc<dyn Tokens>, settings: &Settings) -> Result<Classifier, Trouble> {
         let key = TokenKey::new(store.key()?);
         Ok(Classifier {
             store,

@@ -5,6 +5,7 @@ pub mod combine;
 mod digest;
 pub mod evaluate;
 pub mod hash;
+mod learn;
 mod markup;
 mod settings;
 pub mod spamassassin;

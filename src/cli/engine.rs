@@ -3,11 +3,13 @@
 use super::dns::DnsArgs;
 use crate::auth::Verifier;
 use crate::base::{Clock, Complaint, Severity};
+use crate::bayes;
 use crate::lists::{self, Board, Guard};
 use crate::rules::engine::Program;
 use crate::rules::{self, RuleSet, Settings, Source, builtin, load};
-use crate::scan::{Antivirus, Engine, Network};
+use crate::scan::{Antivirus, Engine, Network, classifier};
 use crate::service::rule_files::Disk;
+use crate::service::state;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,6 +27,9 @@ pub struct RuleArgs {
     /// Do not ask the Bayes classifier.
     #[arg(long)]
     pub no_bayes: bool,
+    /// Where state lives, in place of /var/lib/hamgate: what the classifier learned.
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
     #[command(flatten)]
     pub dns: DnsArgs,
 }
@@ -37,8 +42,19 @@ impl RuleArgs {
         sources
     }
 
+    /// As `rules_engine`, with the classifier, where it learned something.
+    pub fn engine(&self, settings: &bayes::Settings) -> Result<Engine, Complaint> {
+        let engine = self.rules_engine()?;
+        if self.no_bayes {
+            return Ok(engine);
+        }
+        let folder = state::folder(self.state.as_deref());
+        let judge = Arc::new(classifier::Judge::new(settings, &folder, classifier::Access::Look, &engine.program.set.options));
+        Ok(if judge.classifier().is_some() { engine.with_classifier(&judge) } else { engine })
+    }
+
     /// Loads the rules. Mistakes that cost a line alone are left to `check`; the error is one that leaves no rules.
-    pub fn engine(&self) -> Result<Engine, Complaint> {
+    pub fn rules_engine(&self) -> Result<Engine, Complaint> {
         for path in self.rules.iter().chain(&self.rules_add) {
             if !path.exists() {
                 return Err(Complaint {

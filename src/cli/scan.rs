@@ -8,6 +8,7 @@ use crate::facts::Answer;
 use crate::mail::{Arrival, Client, Envelope};
 use crate::outcome::Findings;
 use crate::scan::{Engine, Judged, Wish};
+use crate::service::Config;
 use indicatif::{ProgressBar, ProgressStyle};
 use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -26,6 +27,9 @@ pub struct Args {
     /// Messages: files, folders, Maildirs, mboxes, or `-` for standard input.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// The configuration file, in place of /etc/hamgate/hamgate.toml (which may be missing); of it, [bayes] counts here.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleArgs,
     #[command(flatten)]
@@ -97,6 +101,8 @@ struct Line<'a> {
     partial: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     auth: Option<serde_json::Value>,
+    /// Probability of spam, `null` without an opinion.
+    bayes: Option<f64>,
     parts: Vec<parts::PartLine>,
     microseconds: u64,
 }
@@ -120,7 +126,14 @@ struct Done {
 }
 
 pub fn run(args: Args) -> ExitCode {
-    let engine = match args.rules.engine() {
+    let config = match Config::read(args.config.as_deref()) {
+        Ok(config) => config,
+        Err(complaints) => {
+            complaints.iter().for_each(|complaint| eprintln!("hamgate: {complaint}"));
+            return ExitCode::from(2);
+        }
+    };
+    let engine = match args.rules.engine(&config.bayes) {
         Ok(engine) => engine,
         Err(error) => {
             eprintln!("hamgate: {error}");
@@ -271,6 +284,7 @@ fn json(path: &str, judged: &Judged, microseconds: u64, args: &Args) -> (String,
         defects,
         partial: findings.partial,
         auth: judged.facts.authentication.as_ref().and_then(Answer::known).map(results::json),
+        bayes: judged.facts.bayes.as_ref().and_then(Answer::known).and_then(|bayes| bayes.probability),
         parts,
         microseconds,
     };

@@ -4,6 +4,7 @@ use super::inputs::{self, Input};
 use crate::bayes::Classifier;
 use crate::mail::{Arrival, Mail, Reading, fields};
 use crate::rules::Options;
+use crate::scan::classifier;
 use crate::service::{Config, rule_files, state};
 use crate::store::{Effect, Label, Lesson, Trouble};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,10 +17,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Messages of one transaction: enough to share its cost, few enough that scoring beside it hardly waits.
-const BATCH: usize = 100;
+/// Messages of one transaction: a token that many of them hold is written once. Scoring beside it does not wait.
+const BATCH: usize = 500;
 /// Lessons that wait to be written; who reads messages waits then.
-const AHEAD: usize = 400;
+const AHEAD: usize = 1_000;
 /// As for judging: the HTML reader is the deepest.
 const STACK: usize = 8 << 20;
 /// A store that others write to is asked again so often, with growing pauses.
@@ -46,6 +47,9 @@ pub struct Args {
     /// Where state lives, in place of /var/lib/hamgate.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Teach this recipient's classifier ([bayes], per_user) in place of the site's.
+    #[arg(long, value_name = "ADDRESS")]
+    user: Option<String>,
     /// Who teaches, for the journal and for `bayes revert --source`; else the user's name.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
@@ -73,6 +77,8 @@ impl Args {
 struct Lessons<'a> {
     classifier: &'a Classifier,
     options: &'a Options,
+    /// Whose classifier learns; `""`: the site's.
+    name: Arc<str>,
     label: Option<Label>,
     source: Arc<str>,
     at: u64,
@@ -85,7 +91,7 @@ impl Lessons<'_> {
         let read = AssertUnwindSafe(|| {
             let (mail, arrival) = (Mail::parse(raw), Arrival::FromFields);
             let reading = Reading::new(&mail, &arrival, &self.options.view);
-            self.classifier.lesson(&reading, self.label, &self.source, self.at)
+            Lesson { classifier: Arc::clone(&self.name), ..self.classifier.lesson(&reading, self.label, &self.source, self.at) }
         });
         catch_unwind(read).map_err(|_| "reading this message failed; please report it".to_owned())
     }
@@ -153,7 +159,9 @@ pub fn run(args: Args) -> ExitCode {
     };
     let inputs = inputs::list(&args.paths);
     let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let lessons = Lessons { classifier: &classifier, options: &options, label: args.label(), source: args.source(), at };
+    let name: Arc<str> = Arc::from(args.user.as_deref().map(|user| config.bayes.user(user)).unwrap_or_default());
+    let lessons =
+        Lessons { classifier: &classifier, options: &options, name: Arc::clone(&name), label: args.label(), source: args.source(), at };
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let threads = args.threads.map_or(cores, NonZero::get).min(inputs.len()).max(1);
     let began = Instant::now();
@@ -163,7 +171,7 @@ pub fn run(args: Args) -> ExitCode {
         eprintln!("hamgate: {trouble}; what was counted is learned, the rest is not: give the same command again");
         return ExitCode::FAILURE;
     }
-    if let Err(trouble) = classifier.store().expire("", config.bayes.most_tokens) {
+    if let Err(trouble) = classifier.store().expire(&name, config.bayes.most_tokens) {
         eprintln!("hamgate: old tokens were not taken out: {trouble}");
     }
     if counts.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -178,6 +186,7 @@ fn open(args: &Args) -> Result<(Config, Classifier, Options), Vec<String>> {
         state::make(&folder).map_err(|error| vec![format!("{}: {error}; name another with --state", folder.display())])?;
     }
     let classifier = Classifier::open(&config.bayes, &folder).map_err(|trouble| vec![trouble.to_string()])?;
+    let classifier = classifier.reading(classifier::token_options(&set.options));
     Ok((config, classifier, set.options))
 }
 

@@ -19,6 +19,7 @@ pub static FILES: &[(&str, &str)] = files![
     "45_client.cf",
     "50_impostors.cf",
     "60_attachments.cf",
+    "70_bayes.cf",
     "90_tests.cf",
 ];
 

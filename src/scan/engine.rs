@@ -1,5 +1,6 @@
 //! The immutable side of judging: rules and what they may ask. Swapped whole on reload.
 
+use super::classifier::{self, WithClassifier};
 use super::gather::{Asked, Gather};
 use crate::base::Clock;
 use crate::facts::{Facts, Question};
@@ -21,8 +22,8 @@ pub struct Engine {
     pub gather: Option<Arc<dyn Gather>>,
     /// Network questions are allowed.
     pub network: bool,
-    /// The classifier is there and has learned enough.
-    pub bayes: bool,
+    /// The classifier. Its scores count while it has learned enough.
+    pub bayes: Option<Arc<classifier::Judge>>,
     pub clock: Clock,
 }
 
@@ -48,12 +49,19 @@ pub struct Judged {
 impl Engine {
     /// Rules alone: no network, no classifier.
     pub fn local(program: Program) -> Engine {
-        Engine { program, gather: None, network: false, bayes: false, clock: Clock::System }
+        Engine { program, gather: None, network: false, bayes: None, clock: Clock::System }
+    }
+
+    /// Asks this classifier too.
+    #[must_use]
+    pub fn with_classifier(self, judge: &Arc<classifier::Judge>) -> Engine {
+        let gather = WithClassifier { judge: Arc::clone(judge), others: self.gather };
+        Engine { gather: Some(Arc::new(gather)), bayes: Some(Arc::clone(judge)), ..self }
     }
 
     pub fn score_set(&self) -> ScoreSet {
         let asks = self.gather.is_some();
-        ScoreSet { network: asks && self.network, bayes: asks && self.bayes }
+        ScoreSet { network: asks && self.network, bayes: asks && self.bayes.as_ref().is_some_and(|judge| judge.is_ready()) }
     }
 
     /// The message as rules see it. Of a live arrival, the Received field that our mail server will write comes first.

@@ -1,6 +1,7 @@
 //! The loop that every door walks: message, reading, rules and questions, findings.
 
 pub mod antivirus;
+pub mod classifier;
 pub mod engine;
 pub mod gather;
 pub mod network;

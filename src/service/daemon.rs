@@ -130,10 +130,10 @@ async fn run(wishes: Wishes, config: Config, judge: Box<dyn Judge>, memory: &Mem
             Some(answer) = asked.recv() => {
                 let _ = answer.send(reload(&wishes, &door, memory).await);
             }
-            _ = minute.tick() => tracing::info!(dropped_lines = log.dropped(), "counters {}", door.counters),
+            _ = minute.tick() => tracing::info!(dropped_lines = log.dropped(), "counters {} {}", door.counters, memory.bayes()),
         }
     }
-    tracing::info!("stopped; counters {}", door.counters);
+    tracing::info!("stopped; counters {} {}", door.counters, memory.bayes());
     ExitCode::SUCCESS
 }
 

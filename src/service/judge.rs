@@ -53,6 +53,10 @@ pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<d
         let gather = Antivirus { scanner, others: Arc::new(network) };
         engine = Engine { gather: Some(Arc::new(gather)), network: true, ..engine };
     }
+    if config.bayes.enabled {
+        let bayes = memory.classifier(&config.bayes, wishes, &engine.program.set.options);
+        engine = engine.with_classifier(&bayes);
+    }
     // Made now, so that it is not the first message that waits for it.
     engine.program.plan(engine.score_set());
     let host = host_name();
@@ -184,7 +188,8 @@ impl Filter {
         };
         let reading = Reading::new(&judged.mail, &judged.arrival, &set.options.view);
         let now = self.engine.clock.unix();
-        let occasion = Occasion { host: self.host.clone(), now, autolearn: "disabled".to_owned(), ..Occasion::default() };
+        let occasion =
+            Occasion { host: self.host.clone(), now, autolearn: "disabled".to_owned(), bayes: probability(judged), ..Occasion::default() };
         let rendering = Rendering { set, reading: &reading, findings: &findings, occasion: &occasion };
         let fields = rendering.fields();
         if !decision.rewrite {
@@ -196,6 +201,10 @@ impl Filter {
         let subject = HeaderQuery::parse("Subject").ok().and_then(|query| reading.header(&query)).unwrap_or_default();
         edits(&standing, &fields, &rewrites, &String::from_utf8_lossy(&subject))
     }
+}
+
+fn probability(judged: &Judged) -> Option<f64> {
+    judged.facts.bayes.as_ref().and_then(Answer::known).and_then(|bayes| bayes.probability)
 }
 
 /// The findings that the X-Spam fields speak of; `None`: no field is written. Fields and mark must not contradict each other.

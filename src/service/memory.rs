@@ -2,7 +2,10 @@
 
 use super::daemon::Wishes;
 use super::state;
+use crate::bayes;
 use crate::pace::limits::Open;
+use crate::rules::Options;
+use crate::scan::classifier::{self, Tally};
 use crate::store::{self, Pace, Trouble};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +21,7 @@ struct Inner {
     open: Open,
     store: Mutex<Option<(String, Arc<dyn Pace>)>>,
     told: Mutex<Option<Instant>>,
+    bayes: Arc<Tally>,
 }
 
 impl Memory {
@@ -44,6 +48,25 @@ impl Memory {
         let store = store::open_pace(&place)?;
         *kept = Some((place, Arc::clone(&store)));
         Ok(store)
+    }
+
+    /// The classifier, with its state folder made.
+    pub fn classifier(&self, settings: &bayes::Settings, wishes: &Wishes, options: &Options) -> Arc<classifier::Judge> {
+        let folder = state::folder(wishes.state.as_deref());
+        if settings.store.is_empty()
+            && let Err(error) = state::make(&folder)
+        {
+            tracing::error!(%error, folder = %folder.display(), "no state folder, so the classifier has no opinion");
+        }
+        let judge = classifier::Judge::new(settings, &folder, classifier::Access::Keep, options).counting(&self.0.bayes);
+        // Opened now, so that it is not the first message that waits for it.
+        judge.classifier();
+        Arc::new(judge)
+    }
+
+    /// What the classifier did so far, for the log.
+    pub fn bayes(&self) -> &Tally {
+        &self.0.bayes
     }
 
     /// The store did not answer, and mail passes for that.

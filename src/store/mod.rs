@@ -66,6 +66,21 @@ pub fn open(place: &str) -> Result<Arc<dyn Tokens>, Trouble> {
     }
 }
 
+/// Opens a store that is there, for reading alone: nothing is made, mended or set aside. `None`: nothing is there.
+///
+/// # Errors
+/// It is there and cannot be used.
+pub fn open_as_it_is(place: &str) -> Result<Option<Arc<dyn Tokens>>, Trouble> {
+    if is_server(place) {
+        return open(place).map(Some);
+    }
+    let path = Path::new(place).join("hamgate.sqlite");
+    if !path.exists() || !path.with_extension("key").exists() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(Sqlite::open_as_it_is(&path)?)))
+}
+
 fn random_key() -> Result<[u8; 16], Trouble> {
     let mut key = [0; 16];
     aws_lc_rs::rand::fill(&mut key).map_err(|_| Trouble("the system gave no random octets".into()))?;

@@ -5,6 +5,7 @@ pub mod pace;
 use super::lessons::{pack, unpack};
 use super::{Count, Effect, Expired, Label, Lesson, LessonEntry, Token, Tokens, Totals, Trouble, Which};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -20,7 +21,7 @@ const READ_WAIT: Duration = Duration::from_millis(50);
 /// A trainer waits for another trainer.
 const WRITE_WAIT: Duration = Duration::from_secs(30);
 /// Rows removed in one transaction by `expire`.
-const EXPIRY_STEP: u64 = 2_000;
+const EXPIRY_STEP: usize = 2_000;
 
 pub struct Sqlite {
     path: PathBuf,
@@ -53,6 +54,16 @@ impl Sqlite {
         }
     }
 
+    /// Opens what is there and changes nothing.
+    pub fn open_as_it_is(path: &Path) -> Result<Sqlite, Trouble> {
+        let writer = connect(path, READ_WAIT).map_err(Fault::into_trouble)?;
+        let schema: usize = writer.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if schema != MIGRATIONS.len() {
+            return Err(Trouble(format!("the database has schema {schema}, this program knows {}", MIGRATIONS.len())));
+        }
+        Ok(Sqlite { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::default() })
+    }
+
     fn open_sound(path: &Path) -> Result<Sqlite, Fault> {
         let away = |what: &str, error: std::io::Error| Fault::Away(format!("{}: {what}: {error}", path.display()));
         OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|e| away("cannot be opened", e))?;
@@ -66,6 +77,18 @@ impl Sqlite {
         // Not for readers: it walks a page whenever one is looked at, and made look-ups cost nearly three times as much.
         writer.execute_batch("PRAGMA cell_size_check = ON;")?;
         Ok(Sqlite { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
+    }
+
+    /// Everything that the sound database at `work` holds in place of what is here, in one transaction.
+    fn replace_by(&self, work: &Path) -> Result<(), Trouble> {
+        drop(Self::open_sound(work).map_err(Fault::into_trouble)?);
+        let mut writer = connect(&self.path, WRITE_WAIT).map_err(Fault::into_trouble)?;
+        writer.execute("ATTACH DATABASE ?1 AS copy", [work.to_string_lossy()])?;
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for table in ["classifier", "token", "lesson", "setting"] {
+            transaction.execute_batch(&format!("DELETE FROM main.{table}; INSERT INTO main.{table} SELECT * FROM copy.{table};"))?;
+        }
+        Ok(transaction.commit()?)
     }
 
     fn writer(&self) -> MutexGuard<'_, Connection> {
@@ -197,31 +220,72 @@ fn classifier_id_or_new(tx: &Transaction<'_>, name: &str) -> Result<i64, Trouble
     Ok(tx.prepare_cached("SELECT id FROM classifier WHERE name = ?1")?.query_row([name], |row| row.get(0))?)
 }
 
-/// Adds or takes one message: `by` is 1 or -1.
-fn count(tx: &Transaction<'_>, classifier: i64, label: Label, tokens: &[Token], by: i64, day: u64) -> Result<(), Trouble> {
-    let (spam, ham) = match label {
-        Label::Spam => (by, 0),
-        Label::Ham => (0, by),
-    };
-    tx.prepare_cached("UPDATE classifier SET spam = spam + ?2, ham = ham + ?3 WHERE id = ?1")?.execute(params![classifier, spam, ham])?;
-    if by > 0 {
-        let mut add = tx.prepare_cached(
-            "INSERT INTO token (classifier, token, spam, ham, seen) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (classifier, token) DO UPDATE SET spam = spam + ?3, ham = ham + ?4, seen = max(seen, ?5)",
-        )?;
-        for token in tokens {
-            add.execute(params![classifier, *token as i64, spam, ham, day as i64])?;
+/// Counts of many lessons on their way into the tables: a token that many of them hold is written once.
+#[derive(Default)]
+struct Pending {
+    /// Adding, or taking away; what comes after a change of direction waits for what came before.
+    taking: bool,
+    totals: BTreeMap<i64, Totals>,
+    /// Spam, ham and last day by classifier and token, in the order of the table.
+    tokens: BTreeMap<(i64, Token), (Count, u64)>,
+}
+
+impl Pending {
+    fn count(
+        &mut self,
+        tx: &Transaction<'_>,
+        classifier: i64,
+        label: Label,
+        tokens: &[Token],
+        taking: bool,
+        day: u64,
+    ) -> Result<(), Trouble> {
+        if self.taking != taking {
+            self.write(tx)?;
+            self.taking = taking;
         }
-    } else {
-        let mut take =
-            tx.prepare_cached("UPDATE token SET spam = max(spam + ?3, 0), ham = max(ham + ?4, 0) WHERE classifier = ?1 AND token = ?2")?;
-        let mut clear = tx.prepare_cached("DELETE FROM token WHERE classifier = ?1 AND token = ?2 AND spam = 0 AND ham = 0")?;
+        let (spam, ham) = match label {
+            Label::Spam => (1, 0),
+            Label::Ham => (0, 1),
+        };
+        let totals = self.totals.entry(classifier).or_default();
+        totals.spam += u64::from(spam);
+        totals.ham += u64::from(ham);
         for token in tokens {
-            take.execute(params![classifier, *token as i64, spam, ham])?;
-            clear.execute(params![classifier, *token as i64])?;
+            let (count, seen) = self.tokens.entry((classifier, *token)).or_default();
+            count.spam = count.spam.saturating_add(spam);
+            count.ham = count.ham.saturating_add(ham);
+            *seen = day.max(*seen);
         }
+        Ok(())
     }
-    Ok(())
+
+    fn write(&mut self, tx: &Transaction<'_>) -> Result<(), Trouble> {
+        let sign = if self.taking { -1 } else { 1 };
+        let mut whole = tx.prepare_cached("UPDATE classifier SET spam = spam + ?2, ham = ham + ?3 WHERE id = ?1")?;
+        for (classifier, totals) in std::mem::take(&mut self.totals) {
+            whole.execute(params![classifier, sign * totals.spam as i64, sign * totals.ham as i64])?;
+        }
+        let tokens = std::mem::take(&mut self.tokens);
+        if self.taking {
+            let mut take = tx
+                .prepare_cached("UPDATE token SET spam = max(spam - ?3, 0), ham = max(ham - ?4, 0) WHERE classifier = ?1 AND token = ?2")?;
+            let mut clear = tx.prepare_cached("DELETE FROM token WHERE classifier = ?1 AND token = ?2 AND spam = 0 AND ham = 0")?;
+            for ((classifier, token), (count, _)) in tokens {
+                take.execute(params![classifier, token as i64, count.spam, count.ham])?;
+                clear.execute(params![classifier, token as i64])?;
+            }
+        } else {
+            let mut add = tx.prepare_cached(
+                "INSERT INTO token (classifier, token, spam, ham, seen) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (classifier, token) DO UPDATE SET spam = spam + ?3, ham = ham + ?4, seen = max(seen, ?5)",
+            )?;
+            for ((classifier, token), (count, day)) in tokens {
+                add.execute(params![classifier, token as i64, count.spam, count.ham, day as i64])?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The lesson that stands for a message now.
@@ -245,7 +309,7 @@ fn label(spam: bool) -> Label {
     if spam { Label::Spam } else { Label::Ham }
 }
 
-fn learn_one(tx: &Transaction<'_>, lesson: &Lesson) -> Result<Effect, Trouble> {
+fn learn_one(tx: &Transaction<'_>, pending: &mut Pending, lesson: &Lesson) -> Result<Effect, Trouble> {
     let classifier = classifier_id_or_new(tx, &lesson.classifier)?;
     let before = standing(tx, classifier, &lesson.digest)?;
     let effect = match (&before, lesson.label) {
@@ -257,11 +321,11 @@ fn learn_one(tx: &Transaction<'_>, lesson: &Lesson) -> Result<Effect, Trouble> {
     };
     let day = lesson.at / 86_400;
     if let Some(before) = before {
-        count(tx, classifier, before.label, &before.tokens, -1, day)?;
+        pending.count(tx, classifier, before.label, &before.tokens, true, day)?;
         tx.prepare_cached("DELETE FROM lesson WHERE id = ?1")?.execute([before.id])?;
     }
     if let Some(label) = lesson.label {
-        count(tx, classifier, label, &lesson.tokens, 1, day)?;
+        pending.count(tx, classifier, label, &lesson.tokens, false, day)?;
         tx.prepare_cached("INSERT INTO lesson (classifier, digest, spam, at, source, tokens) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
             .execute(params![classifier, lesson.digest, label == Label::Spam, lesson.at as i64, &*lesson.source, pack(&lesson.tokens)])?;
     }
@@ -292,21 +356,27 @@ impl Tokens for Sqlite {
     }
 
     fn learn(&self, lessons: &[Lesson]) -> Result<Vec<Effect>, Trouble> {
-        self.write(|tx| lessons.iter().map(|lesson| learn_one(tx, lesson)).collect())
+        self.write(|tx| {
+            let mut pending = Pending::default();
+            let effects = lessons.iter().map(|lesson| learn_one(tx, &mut pending, lesson)).collect::<Result<_, _>>()?;
+            pending.write(tx)?;
+            Ok(effects)
+        })
     }
 
     fn revert(&self, which: &Which) -> Result<u64, Trouble> {
         self.write(|tx| {
             let mut find = tx.prepare(&format!("SELECT id, classifier, spam, at, tokens FROM lesson WHERE {WHICH}"))?;
             let mut rows = find.query(params![which.since.map(|s| s as i64), which.source])?;
-            let mut taken = Vec::new();
+            let (mut taken, mut pending) = (Vec::new(), Pending::default());
             while let Some(row) = rows.next()? {
                 let (id, packed): (i64, Vec<u8>) = (row.get(0)?, row.get(4)?);
                 let tokens = unpack(&packed).ok_or_else(|| Trouble(format!("lesson {id} is damaged")))?;
                 let at: i64 = row.get(3)?;
-                count(tx, row.get(1)?, label(row.get(2)?), &tokens, -1, at as u64 / 86_400)?;
+                pending.count(tx, row.get(1)?, label(row.get(2)?), &tokens, true, at as u64 / 86_400)?;
                 taken.push(id);
             }
+            pending.write(tx)?;
             let mut delete = tx.prepare_cached("DELETE FROM lesson WHERE id = ?1")?;
             for id in &taken {
                 delete.execute([id])?;
@@ -363,28 +433,37 @@ impl Tokens for Sqlite {
         })
     }
 
+    /// What goes is chosen from a snapshot; it goes in short transactions, and stays where a lesson touched it meanwhile.
     fn expire(&self, classifier: &str, keep: u64) -> Result<Expired, Trouble> {
-        let mut expired = Expired::default();
-        loop {
-            let step = self.write(|tx| {
-                let Some((id, _)) = classifier_id(tx, classifier)? else { return Ok(0) };
-                let have: u64 = tx.query_row("SELECT count(*) FROM token WHERE classifier = ?1", [id], |row| row.get(0))?;
-                expired.kept = have.min(keep);
-                let surplus = have.saturating_sub(keep).min(EXPIRY_STEP);
-                if surplus > 0 {
-                    tx.execute(
-                        "DELETE FROM token WHERE classifier = ?1 AND token IN
-                           (SELECT token FROM token WHERE classifier = ?1 ORDER BY seen, spam + ham, token LIMIT ?2)",
-                        params![id, surplus as i64],
-                    )?;
-                }
-                Ok(surplus)
-            })?;
-            if step == 0 {
-                return Ok(expired);
+        let (id, mut rows) = self.read(|tx| {
+            let Some((id, _)) = classifier_id(tx, classifier)? else { return Ok((0, Vec::new())) };
+            let have: u64 = tx.query_row("SELECT count(*) FROM token WHERE classifier = ?1", [id], |row| row.get(0))?;
+            if have <= keep {
+                return Ok((have as i64, Vec::new()));
             }
-            expired.removed += step;
+            let mut find = tx.prepare("SELECT seen, spam + ham, token FROM token WHERE classifier = ?1")?;
+            let rows = find.query_map([id], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;
+            Ok((id, rows.collect::<Result<Vec<_>, _>>()?))
+        })?;
+        if rows.is_empty() {
+            return Ok(Expired { removed: 0, kept: id as u64 });
         }
+        rows.sort_unstable();
+        let surplus = rows.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
+        let mut expired = Expired { removed: 0, kept: rows.len() as u64 };
+        for step in rows.get(..surplus).unwrap_or_default().chunks(EXPIRY_STEP) {
+            let removed = self.write(|tx| {
+                let mut delete = tx.prepare_cached("DELETE FROM token WHERE classifier = ?1 AND token = ?2 AND seen = ?3")?;
+                let mut removed = 0;
+                for (seen, _, token) in step {
+                    removed += delete.execute(params![id, token, seen])? as u64;
+                }
+                Ok(removed)
+            })?;
+            expired.removed += removed;
+            expired.kept -= removed;
+        }
+        Ok(expired)
     }
 
     fn classifiers(&self) -> Result<Vec<String>, Trouble> {
@@ -402,7 +481,32 @@ impl Tokens for Sqlite {
         let mut target = Connection::open(to)?;
         let copy = rusqlite::backup::Backup::new(&source, &mut target)?;
         copy.run_to_completion(500, Duration::from_millis(1), None)?;
-        Ok(())
+        let mut key = OpenOptions::new().create_new(true).write(true).mode(0o600).open(to.with_extension("key")).map_err(away)?;
+        key.write_all(&self.key()?).and_then(|()| key.sync_all()).map_err(away)
+    }
+
+    fn restore(&self, from: &Path) -> Result<(), Trouble> {
+        let away = |error: std::io::Error| Trouble(format!("{}: {error}", from.display()));
+        let key: [u8; 16] = fs::read(from.with_extension("key"))
+            .map_err(|error| Trouble(format!("{}: {error}", from.with_extension("key").display())))?
+            .try_into()
+            .map_err(|_| Trouble(format!("{}: no key of 16 octets", from.with_extension("key").display())))?;
+        // A copy of the copy, so that a schema of earlier days is brought up without touching the backup.
+        let work = self.path.with_extension("restoring");
+        let _ = fs::remove_file(&work);
+        OpenOptions::new().create_new(true).write(true).mode(0o600).open(&work).map_err(away)?;
+        let restored = fs::copy(from, &work).map_err(away).and_then(|_| self.replace_by(&work));
+        for tail in ["", "-wal", "-shm"] {
+            let mut name = work.as_os_str().to_owned();
+            name.push(tail);
+            let _ = fs::remove_file(PathBuf::from(name));
+        }
+        restored?;
+        let fresh = self.path.with_extension("key-new");
+        let _ = fs::remove_file(&fresh);
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).map_err(away)?;
+        file.write_all(&key).and_then(|()| file.sync_all()).map_err(away)?;
+        fs::rename(&fresh, self.path.with_extension("key")).map_err(away)
     }
 }
 

@@ -56,4 +56,7 @@ pub trait Tokens: Send + Sync {
 
     /// Copies everything to a file while others read and write.
     fn backup(&self, to: &std::path::Path) -> Result<(), Trouble>;
+
+    /// Puts what `backup` wrote in place of everything, in one transaction; others may read meanwhile.
+    fn restore(&self, from: &std::path::Path) -> Result<(), Trouble>;
 }

@@ -352,6 +352,10 @@ impl Tokens for Valkey {
     fn backup(&self, _to: &std::path::Path) -> Result<(), Trouble> {
         Err(Trouble("the store lies on a server: use its own backup (BGSAVE), or `hamgate bayes dump`".into()))
     }
+
+    fn restore(&self, _from: &std::path::Path) -> Result<(), Trouble> {
+        Err(Trouble("the store lies on a server: put its own backup back there".into()))
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,57 @@
+//! `hamgate bayes dump`: every token, in the columns of `sa-learn --dump data`; or the journal.
+
+use super::place::{Place, told};
+use crate::store::{Count, Label, Which};
+use std::fmt::Write as _;
+use std::io::{BufWriter, Write as _};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// The journal in place of the tokens: time, source, label, classifier, digest and tokens of each message.
+    #[arg(long)]
+    lessons: bool,
+}
+
+pub fn run(args: &Args) -> Result<(), String> {
+    let open = args.place.open()?;
+    let store = open.classifier.store();
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut written = Ok(());
+    if args.lessons {
+        let each = &mut |entry: crate::store::LessonEntry| {
+            let label = match entry.label {
+                Label::Spam => "spam",
+                Label::Ham => "ham",
+            };
+            let whose = if entry.classifier.is_empty() { "-" } else { &entry.classifier };
+            if written.is_ok() {
+                written = writeln!(out, "{}\t{}\t{label}\t{whose}\t{}\t{}", entry.at, entry.source, hex(&entry.digest), entry.tokens);
+            }
+        };
+        store.lessons(&Which::default(), each).map_err(told)?;
+    } else {
+        let (totals, _) = store.counts(&open.name, &[]).map_err(told)?;
+        let rules = open.config.bayes.tokens;
+        let each = &mut |token: u64, count: Count, day: u32| {
+            let probability = rules.opinion(&[count], totals).map_or(0.5, |opinion| opinion.probability);
+            if written.is_ok() {
+                written = writeln!(out, "{probability:.3} {:10} {:10} {:10}  {token:010x}", count.spam, count.ham, u64::from(day) * 86_400);
+            }
+        };
+        store.rows(&open.name, each).map_err(told)?;
+    }
+    // Whoever reads may have read enough.
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("standard output: {error}")),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |mut text, octet| {
+        let _ = write!(text, "{octet:02x}");
+        text
+    })
+}

@@ -1,0 +1,50 @@
+//! Which store: options that all commands about it share.
+
+use crate::bayes::Classifier;
+use crate::service::{Config, state};
+use crate::store::Trouble;
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Place {
+    /// The configuration file, in place of /etc/hamgate/hamgate.toml (which may be missing).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where state lives, in place of /var/lib/hamgate.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// This recipient's classifier in place of the site's.
+    #[arg(long, value_name = "ADDRESS")]
+    user: Option<String>,
+}
+
+/// A store that is open, and whose classifier is meant.
+pub struct Open {
+    pub classifier: Classifier,
+    pub config: Config,
+    /// `""`: the site's.
+    pub name: String,
+}
+
+impl Place {
+    pub fn folder(&self) -> PathBuf {
+        state::folder(self.state.as_deref())
+    }
+
+    pub fn open(&self) -> Result<Open, String> {
+        let config = Config::read(self.config.as_deref())
+            .map_err(|complaints| complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nhamgate: "))?;
+        let folder = self.folder();
+        if config.bayes.store.is_empty() {
+            state::make(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+        let classifier = Classifier::open(&config.bayes, &folder).map_err(|trouble| trouble.to_string())?;
+        let name = self.user.as_deref().map(|user| config.bayes.user(user)).unwrap_or_default();
+        Ok(Open { classifier, config, name })
+    }
+}
+
+/// For `map_err`.
+pub fn told(trouble: Trouble) -> String {
+    trouble.to_string()
+}

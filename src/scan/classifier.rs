@@ -1,0 +1,211 @@
+//! The classifier's answer, beside those of others. Whatever goes wrong with its store is "no opinion": mail flows.
+
+use super::gather::{Asked, Gather, Outstanding};
+use crate::bayes::{Classifier, Opinion, Settings, spamassassin};
+use crate::facts::{Answer, Bayes, Question, Told};
+use crate::mail::Reading;
+use crate::rules::Options;
+use crate::store::{self, Trouble};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A store that could not be opened is tried again after this; trouble is told at most this often.
+const AGAIN: Duration = Duration::from_secs(5);
+const QUIET: Duration = Duration::from_secs(60);
+
+/// What the classifier did since it was made.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Messages with an opinion.
+    pub opinions: AtomicU64,
+    /// Times that the store did not answer, or could not be opened.
+    pub troubles: AtomicU64,
+    /// Messages learned by itself.
+    pub learned: AtomicU64,
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        write!(f, "bayes_opinions={} bayes_troubles={} bayes_learned={}", of(&self.opinions), of(&self.troubles), of(&self.learned))
+    }
+}
+
+/// How the store is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A missing file is made, a damaged one set aside.
+    Keep,
+    /// What is there is read; nothing is made or changed.
+    Look,
+}
+
+/// The classifier as rules ask it: opened when it is needed, and again when its store was away.
+pub struct Judge {
+    settings: Settings,
+    state: PathBuf,
+    access: Access,
+    tokens: spamassassin::Options,
+    /// Messages of spam and of ham that must have been learned.
+    least: (u64, u64),
+    /// `use_learner`, `use_bayes`.
+    enabled: bool,
+    open: Mutex<Open>,
+    told: Mutex<Option<Instant>>,
+    pub tally: Arc<Tally>,
+}
+
+#[derive(Default)]
+struct Open {
+    classifier: Option<Arc<Classifier>>,
+    tried: Option<Instant>,
+}
+
+impl Judge {
+    /// `options` are those of the rule files: `use_bayes`, `bayes_min_spam_num` and kin.
+    pub fn new(settings: &Settings, state: &Path, access: Access, options: &Options) -> Judge {
+        let least = |name: &str| options.number(name, settings.least_learned as f64).max(0.0) as u64;
+        Judge {
+            settings: settings.clone(),
+            state: state.to_owned(),
+            access,
+            tokens: token_options(options),
+            least: (least("bayes_min_spam_num"), least("bayes_min_ham_num")),
+            enabled: settings.enabled && options.is_on("use_learner", true) && options.is_on("use_bayes", true),
+            open: Mutex::default(),
+            told: Mutex::default(),
+            tally: Arc::default(),
+        }
+    }
+
+    /// Counts on where another counted before.
+    #[must_use]
+    pub fn counting(self, tally: &Arc<Tally>) -> Judge {
+        Judge { tally: Arc::clone(tally), ..self }
+    }
+
+    /// The classifier, where its store can be opened.
+    pub fn classifier(&self) -> Option<Arc<Classifier>> {
+        if !self.enabled {
+            return None;
+        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.classifier.is_none() && open.tried.is_none_or(|at| at.elapsed() >= AGAIN) {
+            open.tried = Some(Instant::now());
+            match self.open_now() {
+                Ok(classifier) => open.classifier = classifier.map(Arc::new),
+                Err(trouble) => self.trouble(&trouble),
+            }
+        }
+        open.classifier.clone()
+    }
+
+    fn open_now(&self) -> Result<Option<Classifier>, Trouble> {
+        let classifier = match self.access {
+            Access::Keep => Some(Classifier::open(&self.settings, &self.state)?),
+            Access::Look => {
+                let place = if self.settings.store.is_empty() { self.state.display().to_string() } else { self.settings.store.clone() };
+                store::open_as_it_is(&place)?.map(|store| Classifier::over(store, &self.settings)).transpose()?
+            }
+        };
+        Ok(classifier.map(|classifier| classifier.reading(self.tokens.clone())))
+    }
+
+    /// Enough was learned for an opinion: only then do the scores count that go with the classifier (Bayes.pm,
+    /// learner_is_scan_available).
+    pub fn is_ready(&self) -> bool {
+        let Some(classifier) = self.classifier() else { return false };
+        match classifier.store().counts("", &[]) {
+            Ok((totals, _)) => totals.spam >= self.least.0 && totals.ham >= self.least.1,
+            Err(trouble) => {
+                self.trouble(&trouble);
+                false
+            }
+        }
+    }
+
+    /// The opinion on a message; silence where the store does not answer.
+    pub fn ask(&self, reading: &Reading<'_>) -> Answer<Bayes> {
+        let Some(classifier) = self.classifier() else { return Answer::Silent };
+        match self.opinion(&classifier, reading) {
+            Ok(opinion) => {
+                self.tally.opinions.fetch_add(u64::from(opinion.is_some()), Ordering::Relaxed);
+                Answer::Known(Bayes { probability: opinion.map(|opinion| opinion.probability) })
+            }
+            Err(trouble) => {
+                self.trouble(&trouble);
+                Answer::Silent
+            }
+        }
+    }
+
+    fn opinion(&self, classifier: &Classifier, reading: &Reading<'_>) -> Result<Option<Opinion>, Trouble> {
+        let (totals, counts) = classifier.store().counts("", &classifier.tokens(reading))?;
+        if totals.spam < self.least.0 || totals.ham < self.least.1 {
+            return Ok(None);
+        }
+        Ok(self.settings.tokens.opinion(&counts, totals))
+    }
+
+    fn trouble(&self, trouble: &Trouble) {
+        let times = self.tally.troubles.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() >= QUIET) {
+            *told = Some(Instant::now());
+            tracing::error!(target: "hamgate::bayes", %trouble, times, "the classifier has no opinion: mail is judged without it");
+        }
+    }
+}
+
+/// What rule files say of tokens.
+pub fn token_options(options: &Options) -> spamassassin::Options {
+    let mut tokens = spamassassin::Options::default();
+    tokens.ignored_fields.extend(options.word_list("bayes_ignore_header").iter().map(|name| name.to_ascii_lowercase()));
+    tokens.longest = options.number("bayes_max_token_length", tokens.longest as f64).max(1.0) as usize;
+    tokens
+}
+
+/// Asks the classifier on the thread that judges, while others look for their answers.
+pub struct WithClassifier {
+    pub judge: Arc<Judge>,
+    pub others: Option<Arc<dyn Gather>>,
+}
+
+impl Gather for WithClassifier {
+    fn ask(&self, asked: &Asked<'_, '_>) -> Box<dyn Outstanding> {
+        let others = self.others.as_ref().map(|others| others.ask(asked));
+        let mut told = Vec::new();
+        if asked.questions.contains(&Question::Bayes) {
+            told.push(Told::Bayes(self.judge.ask(asked.reading)));
+        }
+        if others.is_none() {
+            told.extend(asked.questions.iter().filter_map(silence));
+        }
+        Box::new(Known { told, others })
+    }
+}
+
+/// Nobody else is there to ask.
+fn silence(question: &Question) -> Option<Told> {
+    match question {
+        Question::Authentication => Some(Told::Authentication(Answer::Silent)),
+        Question::Dns(about) => Some(Told::Dns(about.clone(), Answer::Silent)),
+        Question::Virus => Some(Told::Virus(Answer::Silent)),
+        Question::Bayes => None,
+    }
+}
+
+struct Known {
+    told: Vec<Told>,
+    others: Option<Box<dyn Outstanding>>,
+}
+
+impl Outstanding for Known {
+    fn wait(self: Box<Self>) -> Vec<Told> {
+        let mut told = self.told;
+        told.extend(self.others.into_iter().flat_map(Outstanding::wait));
+        told
+    }
+}
