@@ -132,7 +132,7 @@ fn main() {
     let given: Vec<PathBuf> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).map(PathBuf::from).collect();
     let rules = RuleArgs { rules: given, local: true, ..RuleArgs::default() };
     let (before, began) = (resident(), cpu());
-    let engine = rules.rules_engine().expect("rules load");
+    let engine = rules.engine().expect("rules load");
     let read = cpu() - began;
     let began = cpu();
     let groups = groups(&engine.program.set.rules);

@@ -172,7 +172,7 @@ fn main() {
         given.push(PathBuf::from(STOCK));
     }
     let began = cpu();
-    let engine = RuleArgs { rules: given.clone(), local: true, ..RuleArgs::default() }.rules_engine().expect("rules load");
+    let engine = RuleArgs { rules: given.clone(), local: true, ..RuleArgs::default() }.engine().expect("rules load");
     engine.program.plan(ScoreSet { network: false, bayes: false });
     let load = cpu() - began;
     let (sample, others) = messages();

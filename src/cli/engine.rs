@@ -42,9 +42,9 @@ impl RuleArgs {
         sources
     }
 
-    /// As `rules_engine`, with the classifier, where it learned something.
-    pub fn engine(&self, settings: &bayes::Settings) -> Result<Engine, Complaint> {
-        let engine = self.rules_engine()?;
+    /// As `engine`, with the classifier, where it learned something.
+    pub fn engine_with(&self, settings: &bayes::Settings) -> Result<Engine, Complaint> {
+        let engine = self.engine()?;
         if self.no_bayes {
             return Ok(engine);
         }
@@ -54,7 +54,7 @@ impl RuleArgs {
     }
 
     /// Loads the rules. Mistakes that cost a line alone are left to `check`; the error is one that leaves no rules.
-    pub fn rules_engine(&self) -> Result<Engine, Complaint> {
+    pub fn engine(&self) -> Result<Engine, Complaint> {
         for path in self.rules.iter().chain(&self.rules_add) {
             if !path.exists() {
                 return Err(Complaint {

@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> ExitCode {
-    let engine = match args.rules.engine(&crate::bayes::Settings::default()) {
+    let engine = match args.rules.engine_with(&crate::bayes::Settings::default()) {
         Ok(engine) => engine,
         Err(error) => {
             eprintln!("hamgate: {error}");

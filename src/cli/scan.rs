@@ -133,7 +133,7 @@ pub fn run(args: Args) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let engine = match args.rules.engine(&config.bayes) {
+    let engine = match args.rules.engine_with(&config.bayes) {
         Ok(engine) => engine,
         Err(error) => {
             eprintln!("hamgate: {error}");

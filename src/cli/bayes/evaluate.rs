@@ -172,7 +172,7 @@ fn engine(args: &Args) -> Result<Option<Engine>, String> {
         return Ok(None);
     }
     let rules = RuleArgs { rules: args.rules.clone(), local: true, ..RuleArgs::default() };
-    rules.rules_engine().map(Some).map_err(|complaint| complaint.to_string())
+    rules.engine().map(Some).map_err(|complaint| complaint.to_string())
 }
 
 /// What the classifiers read of the messages, in their order.
