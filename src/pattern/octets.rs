@@ -3,6 +3,7 @@
 use std::fmt;
 
 /// 256 bits, one an octet.
+#[expect(clippy::derived_hash_with_manual_eq, reason = "both go over the same words")]
 #[derive(Clone, Copy, Eq, Hash, Default)]
 pub struct Octets([u64; 4]);
 
