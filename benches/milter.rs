@@ -2,20 +2,27 @@
 //!
 //! Messages a second and latency at 1, 4 and 16 connections over both kinds of socket, CPU of the daemon a message, peak
 //! memory, time to start. Latency counts from MAIL to the verdict. Without a corpus one message of its own is sent again and
-//! again, so that the bench always runs.
+//! again, so that the bench always runs. Where OpenDKIM is installed, verifying and signing are measured beside it.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../tests/it/mailserver.rs"]
 #[allow(dead_code)]
 mod mailserver;
 
+use hamgate::auth::letter::Letter;
+use hamgate::auth::sign::key::Kind;
+use hamgate::auth::sign::{Entry, Form, PrivateKey, sign};
+use hamgate::dns::{Zone, ZoneServer};
 use mailserver::{MailServer, Message};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Fields and body of one message.
+#[derive(Clone)]
 struct Mail {
     fields: Vec<(String, String)>,
     body: Vec<u8>,
@@ -41,6 +48,7 @@ fn main() {
         "socket", "conns", "messages/s", "p50 ms", "p90 ms", "p99 ms", "max ms", "CPU us/mail"
     );
     for kind in ["unix", "inet"] {
+        let options = [&["--local".to_owned()], options.as_slice()].concat();
         let daemon = Daemon::start(kind, &options);
         daemon.run(&mails, mails.len(), 1);
         for connections in [1, 4, 16] {
@@ -67,6 +75,107 @@ fn main() {
             daemon.kilobytes("VmHWM:")
         );
     }
+    match Command::new("opendkim").arg("-V").output() {
+        Ok(_) => beside_opendkim(&mails),
+        Err(_) => println!("opendkim is not installed: verifying and signing are not compared"),
+    }
+}
+
+/// Messages that are signed, or verified, in one go.
+const DKIM_MESSAGES: usize = 600;
+
+/// CPU of both daemons for the same messages over the same kind of socket: all that Hamgate does for a message without rules,
+/// SPF and DMARC among it, against OpenDKIM.
+fn beside_opendkim(mails: &[Mail]) {
+    let folder = std::env::temp_dir().join(format!("hamgate-bench-dkim-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for keys");
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+        path.display().to_string()
+    };
+    let text = PrivateKey::generate(Kind::Rsa2048).expect("a key");
+    let file = write("rsa.key", &text);
+    let key = Arc::new(PrivateKey::parse(&text).expect("a key"));
+    let record = key.record();
+    let entry = Entry { domain: "example.org".into(), selector: "rsa".into(), file: file.clone().into(), key };
+    let plain: Vec<Mail> = mails.iter().cycle().take(DKIM_MESSAGES).map(without_signatures).collect();
+    let signed: Vec<Mail> = plain.iter().map(|mail| with_signature(mail, &entry)).collect();
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let zone = serde_json::json!({ "rsa._domainkey.example.org": [["TXT", record]] });
+    let zone = Zone::parse(&zone.to_string()).expect("a zone");
+    let names = runtime.block_on(ZoneServer::start(zone)).expect("a name server");
+    let no_rules = write("none.cf", "required_score 5\n");
+    let tables = (write("key.table", &format!("k example.org:rsa:{file}\n")), write("signing.table", "* k\n"));
+    let known = write("keys.txt", &format!("rsa._domainkey.example.org {record}\n"));
+    let signing = write(
+        "sign.toml",
+        &format!(
+            "[dkim]\nkey_table = \"{}\"\nsigning_table = \"refile:{}\"\ninternal = [\"0.0.0.0/0\"]\noversign = [\"From\"]\n",
+            tables.0, tables.1
+        ),
+    );
+    let server = names.address.to_string();
+    let ours = |more: &[&str]| [&["--rules", no_rules.as_str()], more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let theirs = |lines: String| Daemon::opendkim(&write("opendkim.conf", &lines));
+    let one = |daemon: &Daemon, mails: &[Mail], mark: &str| {
+        let done = daemon.writes(mark, &mails[..mails.len() / 4]);
+        assert!(done * 10 >= mails.len() / 4 * 9, "{done} messages of {} got {mark}", mails.len() / 4);
+        let (cpu, begun) = (daemon.cpu(), Instant::now());
+        daemon.run(mails, mails.len(), 1);
+        let count = mails.len() as f64;
+        ((daemon.cpu() - cpu).as_secs_f64() * 1e6 / count, count / begun.elapsed().as_secs_f64())
+    };
+    println!("{DKIM_MESSAGES} messages with RSA-2048: CPU us/mail, messages/s at one connection");
+    let rows = [
+        ("verifying", "dkim=pass", &signed, ours(&["--nameserver", &server]), format!("Mode v\nTestDNSData {known}\n")),
+        (
+            "signing",
+            "DKIM-Signature",
+            &plain,
+            ours(&["--local", "--config", &signing]),
+            format!(
+                "Mode s\nKeyTable {}\nSigningTable refile:{}\nInternalHosts 0.0.0.0/0\nCanonicalization relaxed/relaxed\n",
+                tables.0, tables.1
+            ),
+        ),
+    ];
+    for (what, mark, mails, options, lines) in rows {
+        let (ours, rate) = one(&Daemon::start("inet", &options), mails, mark);
+        let (other, their_rate) = one(&theirs(lines), mails, mark);
+        println!("{what:<10} Hamgate {ours:.0} ({rate:.0}/s), OpenDKIM {other:.0} ({their_rate:.0}/s): ratio {:.2}", other / ours);
+    }
+    let began = process_cpu();
+    for _ in 0..DKIM_MESSAGES {
+        entry.key.sign(b"x").expect("a signature");
+    }
+    println!("the RSA operation alone: {:.0}", (process_cpu() - began) * 1e6 / DKIM_MESSAGES as f64);
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+fn without_signatures(mail: &Mail) -> Mail {
+    let mut mail = mail.clone();
+    // As if written here: one author, whom both daemons sign for, and no way behind it.
+    mail.fields.retain(|(name, _)| !["dkim-signature", "from", "sender", "received"].contains(&name.to_ascii_lowercase().as_str()));
+    mail.fields.insert(0, ("From".to_owned(), " Ann <ann@example.org>".to_owned()));
+    mail
+}
+
+fn with_signature(mail: &Mail, entry: &Entry) -> Mail {
+    let fields: String = mail.fields.iter().map(|(name, value)| format!("{name}:{}\r\n", value.replace('\n', "\r\n"))).collect();
+    let raw = [fields.as_bytes(), b"\r\n", &mail.body].concat();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let value = sign(&Letter::parse(&raw), entry, "example.org", &Form::default(), now).expect("a signature");
+    let mut mail = mail.clone();
+    mail.fields.insert(0, ("DKIM-Signature".to_owned(), format!(" {}", value.replace("\r\n", "\n"))));
+    mail
+}
+
+fn process_cpu() -> f64 {
+    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("a clock");
+    time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9
 }
 
 fn corpus_mails(corpus: &Path) -> Vec<Mail> {
@@ -127,14 +236,23 @@ impl Daemon {
             "unix" => (folder.join("m.sock").display().to_string(), format!("unix:{}", folder.join("m.sock").display())),
             _ => (format!("127.0.0.1:{port}"), format!("inet:{port}@127.0.0.1")),
         };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hamgate"));
+        command.args(["serve", "--listen", &listen, "--state"]).arg(folder.join("state")).args(options);
+        Daemon::of(command, at, folder)
+    }
+
+    fn opendkim(config: &str) -> Daemon {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let text = std::fs::read_to_string(config).expect("its configuration");
+        std::fs::write(config, format!("Socket inet:{port}@127.0.0.1\nSyslog no\nRequireSafeKeys no\n{text}")).expect("its configuration");
+        let mut command = Command::new("opendkim");
+        command.args(["-f", "-x", config]);
+        Daemon::of(command, format!("127.0.0.1:{port}"), std::env::temp_dir().join(format!("opendkim-bench-{port}")))
+    }
+
+    fn of(mut command: Command, at: String, folder: PathBuf) -> Daemon {
         let begun = Instant::now();
-        let child = Command::new(env!("CARGO_BIN_EXE_hamgate"))
-            .args(["serve", "--local", "--listen", &listen, "--state"])
-            .arg(folder.join("state"))
-            .args(options)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the daemon starts");
+        let child = command.stderr(Stdio::null()).spawn().expect("the daemon starts");
         let mut daemon = Daemon { child, at, folder, started: Duration::ZERO, first: 0 };
         while !daemon.answers() {
             assert!(begun.elapsed() < Duration::from_secs(20), "the daemon does not answer");
@@ -186,6 +304,19 @@ impl Daemon {
                 .collect();
             workers.into_iter().flat_map(|worker| worker.join().expect("a client")).collect()
         })
+    }
+
+    /// Of so many messages, those to which it adds something that holds this.
+    fn writes(&self, mark: &str, mails: &[Mail]) -> usize {
+        let mut server = self.connect();
+        let holds = |edit: &(char, Vec<u8>)| edit.1.windows(mark.len()).any(|octets| octets == mark.as_bytes());
+        let mut count = 0;
+        for mail in mails {
+            let fields: Vec<(&str, &str)> = mail.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let message = Message { from: "<a@sender.example>", to: &["<b@victim.example>"], fields: &fields, body: &mail.body };
+            count += usize::from(server.deliver(&message).expect("the message is answered").edits.iter().any(holds));
+        }
+        count
     }
 
     /// User and system time so far, in ticks of 10 ms.

@@ -63,28 +63,42 @@ impl Default for Form {
 /// # Errors
 /// The key failed to sign.
 pub fn sign(letter: &Letter<'_>, entry: &Entry, domain: &str, form: &Form, now: u64) -> Result<String, String> {
-    let mut tags = vec!["v=1".to_owned(), format!("d={domain}")];
-    tags.push(format!("t={now}"));
-    if form.lifetime > 0 {
-        tags.push(format!("x={}", now.saturating_add(form.lifetime)));
-    }
-    signature(letter, entry, "DKIM-Signature", tags, &names(letter, form), form.canonicalization)
+    let expires = (form.lifetime > 0).then(|| now.saturating_add(form.lifetime));
+    let frame = Frame { field: "DKIM-Signature", first: "v=1".to_owned(), domain, now, expires };
+    signature(letter, entry, &frame, &names(letter, form), form.canonicalization)
 }
 
-/// The value of a field that signs this message: the given tags, then those of key, header and body.
+/// What a field that signs a message says before the fields it signs.
+pub(super) struct Frame<'a> {
+    pub field: &'a str,
+    /// The tag that comes first: `v=` or `i=`.
+    pub first: String,
+    pub domain: &'a str,
+    /// `t=`, seconds since 1970.
+    pub now: u64,
+    /// `x=`.
+    pub expires: Option<u64>,
+}
+
+/// The value of a field that signs this message.
 pub(super) fn signature(
     letter: &Letter<'_>,
     entry: &Entry,
-    field: &str,
-    mut tags: Vec<String>,
+    frame: &Frame<'_>,
     names: &[String],
     form: Canonicalization,
 ) -> Result<String, String> {
     let algorithm = entry.key.algorithm();
-    tags.push(format!("a={}", algorithm.word()));
-    tags.push(format!("c={}/{}", form.header.word(), form.body.word()));
-    tags.push(format!("s={}", entry.selector));
-    let mut folded = Folded::after(field);
+    let mut tags = vec![
+        frame.first.clone(),
+        format!("a={}", algorithm.word()),
+        format!("c={}/{}", form.header.word(), form.body.word()),
+        format!("d={}", frame.domain),
+        format!("s={}", entry.selector),
+        format!("t={}", frame.now),
+    ];
+    tags.extend(frame.expires.map(|at| format!("x={at}")));
+    let mut folded = Folded::after(frame.field);
     for tag in tags {
         folded.put(&format!("{tag};"), " ");
     }
@@ -95,8 +109,8 @@ pub(super) fn signature(
     folded.put(&format!("bh={};", Bodies::new(letter.body).text(form.body, algorithm)), " ");
     folded.put("b=", " ");
 
-    let whole = folded.whole(field);
-    let own = HeaderField { name: field.as_bytes(), value: folded.value.as_bytes(), whole: &whole };
+    let whole = folded.whole(frame.field);
+    let own = HeaderField { name: frame.field.as_bytes(), value: folded.value.as_bytes(), whole: &whole };
     let lower: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
     let hashed = header_hash_input(letter, &lower, form.header, &own);
     Ok(folded.with_signature(&entry.key.sign(&hashed)?))

@@ -25,9 +25,9 @@ pub fn seal(letter: &Letter<'_>, entry: &Entry, domain: &str, chain: ArcResult, 
     }
     let results = format!("i={instance}; {}", results.replace("\r\n", "\n").replace('\n', "\r\n"));
     let form = Form { oversign: Vec::new(), also: vec!["DKIM-Signature".to_owned()], ..Form::default() };
-    let tags = vec![format!("i={instance}"), format!("d={domain}"), format!("t={now}")];
+    let frame = field::Frame { field: MESSAGE, first: format!("i={instance}"), domain, now, expires: None };
     // §4.1.2: relaxed forms survive what forwarders do; seals are never signed in h=.
-    let message = field::signature(letter, entry, MESSAGE, tags, &field::names(letter, &form), form.canonicalization)?;
+    let message = field::signature(letter, entry, &frame, &field::names(letter, &form), form.canonicalization)?;
 
     let mut folded = Folded::after(SEAL);
     let algorithm = entry.key.algorithm().word();
