@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 /// A store that could not be opened is tried again after this; trouble is told at most this often.
 const AGAIN: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(60);
+/// Whether enough was learned is asked again after this.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What the classifier did since it was made.
 #[derive(Debug, Default)]
@@ -54,6 +56,7 @@ pub struct Judge {
     enabled: bool,
     open: Mutex<Open>,
     told: Mutex<Option<Instant>>,
+    ready: Mutex<Option<(Instant, bool)>>,
     pub tally: Arc<Tally>,
 }
 
@@ -76,6 +79,7 @@ impl Judge {
             enabled: settings.enabled && options.is_on("use_learner", true) && options.is_on("use_bayes", true),
             open: Mutex::default(),
             told: Mutex::default(),
+            ready: Mutex::default(),
             tally: Arc::default(),
         }
     }
@@ -116,6 +120,18 @@ impl Judge {
     /// Enough was learned for an opinion: only then do the scores count that go with the classifier (Bayes.pm,
     /// learner_is_scan_available).
     pub fn is_ready(&self) -> bool {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        match *ready {
+            Some((at, is_ready)) if at.elapsed() < FRESH => is_ready,
+            Some(_) | None => {
+                let is_ready = self.has_learned_enough();
+                *ready = Some((Instant::now(), is_ready));
+                is_ready
+            }
+        }
+    }
+
+    fn has_learned_enough(&self) -> bool {
         let Some(classifier) = self.classifier() else { return false };
         match classifier.store().counts("", &[]) {
             Ok((totals, _)) => totals.spam >= self.least.0 && totals.ham >= self.least.1,
@@ -129,6 +145,10 @@ impl Judge {
     /// The opinion on a message; silence where the store does not answer.
     pub fn ask(&self, reading: &Reading<'_>) -> Answer<Bayes> {
         let Some(classifier) = self.classifier() else { return Answer::Silent };
+        // Tokens cost more than the question whether anybody wants them.
+        if !self.is_ready() {
+            return Answer::Known(Bayes { probability: None });
+        }
         match self.opinion(&classifier, reading) {
             Ok(opinion) => {
                 self.tally.opinions.fetch_add(u64::from(opinion.is_some()), Ordering::Relaxed);
