@@ -35,6 +35,7 @@ mod site;
 mod spf;
 mod starter;
 mod suites;
+mod taught;
 mod train;
 mod view_speed;
 mod views;
