@@ -4,7 +4,7 @@ use super::config::Config;
 use super::daemon::Wishes;
 use crate::auth::sign::Signing;
 use crate::auth::{self, Effects, Verifier};
-use crate::base::{Clock, Complaint, Severity};
+use crate::base::{Clock, Complaint, NetSet, Severity};
 use crate::dns::Resolver;
 use crate::facts::{ArcResult, Authentication, Outsider};
 use crate::mail::{Arrival, Client, Envelope, Mail, Reading, ViewOptions};
@@ -15,8 +15,15 @@ pub struct Desk {
     pub verifier: Verifier,
     effects: Effects,
     signing: Signing,
+    /// Hosts whose mail is signed, and private networks: no stranger comes from there.
+    ours: NetSet,
     clock: Clock,
 }
+
+/// Addresses that no host on the Internet has (RFC 1918, 3927, 4193, 4291, 6598), as SpamAssassin takes them where no network
+/// is configured.
+const PRIVATE: &[&str] =
+    &["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "::1", "fe80::/10", "fc00::/7"];
 
 impl Desk {
     /// # Errors
@@ -40,13 +47,19 @@ impl Desk {
         if complaints.iter().any(|complaint| complaint.severity == Severity::Error) {
             return Err(complaints);
         }
+        let mut ours = signing.internal.clone();
+        for network in PRIVATE {
+            // Each is well formed.
+            let _ = ours.add(network);
+        }
         let verifier = Verifier::new(&settings.authserv_id, &settings.trusted_sealers);
-        Ok((Desk { resolver, verifier, effects, signing, clock: Clock::System }, complaints))
+        Ok((Desk { resolver, verifier, effects, signing, ours, clock: Clock::System }, complaints))
     }
 
     /// The last relay that is not ours; hosts whose mail is signed are ours.
     pub fn outsider(&self, mail: &Mail, arrival: &Arrival) -> Option<Outsider> {
-        let options = ViewOptions { internal: self.signing.internal.clone(), ..ViewOptions::default() };
+        let options =
+            ViewOptions { internal: self.ours.clone(), trusted: self.ours.clone(), networks_configured: true, ..ViewOptions::default() };
         auth::outsider(&Reading::new(mail, arrival, &options))
     }
 

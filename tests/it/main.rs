@@ -31,6 +31,7 @@ mod postfix;
 mod postfix_auth;
 mod postfix_opendkim;
 mod sendmail;
+mod signing;
 mod site;
 mod spf;
 mod starter;
