@@ -5,7 +5,6 @@ pub mod combine;
 mod digest;
 pub mod evaluate;
 pub mod hash;
-mod learn;
 mod markup;
 mod settings;
 pub mod spamassassin;

@@ -16,12 +16,6 @@ crate::settings! {
         pub least_learned: u64 = "200",
         /// Tokens kept of one classifier; those not seen for the longest time go first.
         pub most_tokens: u64 = "1000000",
-        /// Learn from messages whose score is beyond doubt (bayes_auto_learn of the rule files must be on too).
-        pub auto_learn: bool = "false",
-        /// Messages learned by itself a day from one source, at most.
-        pub auto_learn_quota: u32 = "20",
-        /// A classifier for each recipient, over the site's as a prior.
-        pub per_user: bool = "false",
     }
 }
 
@@ -32,12 +26,6 @@ mod tests {
     #[test]
     fn the_defaults_can_be_read() {
         let settings = Settings::default();
-        assert!(
-            settings.tokens == TokenRules::Hamgate
-                && settings.enabled
-                && settings.store.is_empty()
-                && !settings.auto_learn
-                && !settings.per_user
-        );
+        assert!(settings.tokens == TokenRules::Hamgate && settings.enabled && settings.store.is_empty());
     }
 }

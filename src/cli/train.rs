@@ -47,9 +47,6 @@ pub struct Args {
     /// Where state lives, in place of /var/lib/hamgate.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Teach this recipient's classifier ([bayes], per_user) in place of the site's.
-    #[arg(long, value_name = "ADDRESS")]
-    user: Option<String>,
     /// Who teaches, for the journal and for `bayes revert --source`; else the user's name.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
@@ -77,8 +74,6 @@ impl Args {
 struct Lessons<'a> {
     classifier: &'a Classifier,
     options: &'a Options,
-    /// Whose classifier learns; `""`: the site's.
-    name: Arc<str>,
     label: Option<Label>,
     source: Arc<str>,
     at: u64,
@@ -91,7 +86,7 @@ impl Lessons<'_> {
         let read = AssertUnwindSafe(|| {
             let (mail, arrival) = (Mail::parse(raw), Arrival::FromFields);
             let reading = Reading::new(&mail, &arrival, &self.options.view);
-            Lesson { classifier: Arc::clone(&self.name), ..self.classifier.lesson(&reading, self.label, &self.source, self.at) }
+            self.classifier.lesson(&reading, self.label, &self.source, self.at)
         });
         catch_unwind(read).map_err(|_| "reading this message failed; please report it".to_owned())
     }
@@ -159,9 +154,7 @@ pub fn run(args: Args) -> ExitCode {
     };
     let inputs = inputs::list(&args.paths);
     let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let name: Arc<str> = Arc::from(args.user.as_deref().map(|user| config.bayes.user(user)).unwrap_or_default());
-    let lessons =
-        Lessons { classifier: &classifier, options: &options, name: Arc::clone(&name), label: args.label(), source: args.source(), at };
+    let lessons = Lessons { classifier: &classifier, options: &options, label: args.label(), source: args.source(), at };
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let threads = args.threads.map_or(cores, NonZero::get).min(inputs.len()).max(1);
     let began = Instant::now();
@@ -171,7 +164,7 @@ pub fn run(args: Args) -> ExitCode {
         eprintln!("hamgate: {trouble}; what was counted is learned, the rest is not: give the same command again");
         return ExitCode::FAILURE;
     }
-    if let Err(trouble) = classifier.store().expire(&name, config.bayes.most_tokens) {
+    if let Err(trouble) = classifier.store().expire("", config.bayes.most_tokens) {
         eprintln!("hamgate: old tokens were not taken out: {trouble}");
     }
     if counts.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }

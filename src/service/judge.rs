@@ -53,16 +53,6 @@ pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<d
         let gather = Antivirus { scanner, others: Arc::new(network) };
         engine = Engine { gather: Some(Arc::new(gather)), network: true, ..engine };
     }
-    for (on, name) in [(config.bayes.auto_learn, "auto_learn"), (config.bayes.per_user, "per_user")] {
-        if on {
-            complaints.push(Complaint {
-                severity: Severity::Warning,
-                place: None,
-                what: format!("{name} in [bayes] has no effect yet"),
-                remedy: "teach the site's classifier with `hamgate train`".to_owned(),
-            });
-        }
-    }
     if config.bayes.enabled {
         let bayes = memory.classifier(&config.bayes, wishes, &engine.program.set.options);
         engine = engine.with_classifier(&bayes);

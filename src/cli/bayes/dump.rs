@@ -32,7 +32,7 @@ pub fn run(args: &Args) -> Result<(), String> {
         };
         store.lessons(&Which::default(), each).map_err(told)?;
     } else {
-        let (totals, _) = store.counts(&open.name, &[]).map_err(told)?;
+        let (totals, _) = store.counts("", &[]).map_err(told)?;
         let rules = open.config.bayes.tokens;
         let each = &mut |token: u64, count: Count, day: u32| {
             let probability = rules.opinion(&[count], totals).map_or(0.5, |opinion| opinion.probability);
@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<(), String> {
                 written = writeln!(out, "{probability:.3} {:10} {:10} {:10}  {token:010x}", count.spam, count.ham, u64::from(day) * 86_400);
             }
         };
-        store.rows(&open.name, each).map_err(told)?;
+        store.rows("", each).map_err(told)?;
     }
     // Whoever reads may have read enough.
     match written.and_then(|()| out.flush()) {

@@ -14,7 +14,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), String> {
     let open = args.place.open()?;
     let keep = args.keep.unwrap_or(open.config.bayes.most_tokens);
-    let expired = open.classifier.store().expire(&open.name, keep).map_err(told)?;
+    let expired = open.classifier.store().expire("", keep).map_err(told)?;
     println!("{} tokens dropped, {} stay", expired.removed, expired.kept);
     Ok(())
 }

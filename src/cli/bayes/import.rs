@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Result<(), String> {
     };
     let backup = read(BufReader::new(file)).map_err(|why| format!("{}:{why}", args.from.display()))?;
     let store = open.classifier.store();
-    let (before, _) = store.counts(&open.name, &[]).map_err(told)?;
+    let (before, _) = store.counts("", &[]).map_err(told)?;
     if before != Totals::default() && !args.add {
         return Err(format!(
             "{} spam and {} ham were learned here already: importing the same twice would count it twice; say --add to add",
@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> Result<(), String> {
     }
     let key = open.classifier.key().clone();
     let mut rows = backup.rows.iter().map(|(tail, count, day)| -> (Token, Count, u32) { (key.of_sha1(*tail), *count, *day) });
-    let tokens = store.import(&open.name, backup.totals, &mut rows).map_err(told)?;
+    let tokens = store.import("", backup.totals, &mut rows).map_err(told)?;
     println!("imported: {} spam, {} ham, {tokens} tokens", backup.totals.spam, backup.totals.ham);
     println!("the {} messages themselves stay unknown: learned again here they count again, and cannot be forgotten", backup.seen);
     if open.config.bayes.tokens != TokenRules::SpamAssassin {

@@ -13,17 +13,12 @@ pub struct Place {
     /// Where state lives, in place of /var/lib/hamgate.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// This recipient's classifier in place of the site's.
-    #[arg(long, value_name = "ADDRESS")]
-    user: Option<String>,
 }
 
-/// A store that is open, and whose classifier is meant.
+/// A store that is open.
 pub struct Open {
     pub classifier: Classifier,
     pub config: Config,
-    /// `""`: the site's.
-    pub name: String,
 }
 
 impl Place {
@@ -39,8 +34,7 @@ impl Place {
             state::make(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         }
         let classifier = Classifier::open(&config.bayes, &folder).map_err(|trouble| trouble.to_string())?;
-        let name = self.user.as_deref().map(|user| config.bayes.user(user)).unwrap_or_default();
-        Ok(Open { classifier, config, name })
+        Ok(Open { classifier, config })
     }
 }
 

@@ -14,14 +14,14 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), String> {
     let open = args.place.open()?;
     let store = open.classifier.store();
-    let (totals, _) = store.counts(&open.name, &[]).map_err(told)?;
+    let (totals, _) = store.counts("", &[]).map_err(told)?;
     let (mut tokens, mut oldest, mut newest) = (0u64, u32::MAX, 0u32);
     let each = &mut |_, _, day: u32| {
         tokens += 1;
         oldest = oldest.min(day);
         newest = newest.max(day);
     };
-    store.rows(&open.name, each).map_err(told)?;
+    store.rows("", each).map_err(told)?;
     let oldest = if tokens == 0 { 0 } else { oldest };
     let rows = [
         (3, "bayes db version"),
