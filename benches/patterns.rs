@@ -5,6 +5,8 @@
 //! same. `HAMGATE_MESSAGES` sets how many messages of the corpus are taken (300 without it).
 #![allow(clippy::unwrap_used)]
 
+mod sample;
+
 use hamgate::cli::engine::RuleArgs;
 use hamgate::mail::{Arrival, HeaderQuery, Mail, Reading};
 use hamgate::pattern::{Candidates, Found, Pattern, PatternSet};
@@ -107,17 +109,8 @@ fn alone(group: &Group, texts: &[Vec<u8>], counts: &mut [u32]) {
 }
 
 fn messages() -> Vec<Vec<u8>> {
-    let Some(root) = std::env::var_os("HAMGATE_CORPUS").map(PathBuf::from) else { return vec![SAMPLE.to_vec()] };
-    let (mut files, mut folders) = (Vec::new(), vec![root]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    files.sort();
-    let wanted: usize = std::env::var("HAMGATE_MESSAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
-    let step = (files.len() / wanted.max(1)).max(1);
+    let Some((files, wanted)) = sample::corpus(300) else { return vec![SAMPLE.to_vec()] };
+    let step = (files.len() / wanted).max(1);
     files.iter().step_by(step).filter_map(|path: &PathBuf| std::fs::read(Path::new(path)).ok()).collect()
 }
 

@@ -7,6 +7,8 @@
 //! one message of its own is judged, so that the bench always runs. `HAMGATE_MESSAGES`: size of the sample (200).
 #![allow(clippy::unwrap_used)]
 
+mod sample;
+
 use hamgate::cli::engine::RuleArgs;
 use hamgate::mail::{Arrival, Mail, Reading};
 use hamgate::rules::engine::{Circumstances, ScoreSet, Watch};
@@ -80,17 +82,8 @@ impl Watch for Laps {
 
 /// The sample and as many other messages, every so many of all that are there, so that all kinds are among them.
 fn messages() -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let Some(root) = std::env::var_os("HAMGATE_CORPUS").map(PathBuf::from) else { return (Vec::new(), Vec::new()) };
-    let (mut files, mut folders) = (Vec::new(), vec![root]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    files.sort();
-    let wanted: usize = std::env::var("HAMGATE_MESSAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
-    let step = (files.len() / wanted.max(1)).max(2);
+    let Some((files, wanted)) = sample::corpus(200) else { return (Vec::new(), Vec::new()) };
+    let step = (files.len() / wanted).max(2);
     let others = files.iter().skip(step / 2).step_by(step).cloned().collect();
     (files.iter().step_by(step).cloned().collect(), others)
 }

@@ -1,10 +1,11 @@
 //! An attachment that a message's structure hides from other readers is among its parts, or the message is flagged.
 
 use super::ambiguous_shapes::{Shape, payload, shapes};
+use super::site::files_below;
 use hamgate::mail::{Mail, attachments};
 use mail_parser::{Message, MessageParser, PartType};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Whether the very file is among the parts, and whether the message is flagged.
@@ -97,24 +98,11 @@ for name in sorted(os.listdir(sys.argv[1])):
     judge(&hidden);
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { found.push(path) }
-        }
-    }
-    found.sort();
-    found
-}
-
 #[test]
 #[ignore = "needs HAMGATE_CORPUS"]
 fn of_a_thousand_good_messages_at_most_one_is_flagged() {
     let corpus = PathBuf::from(std::env::var("HAMGATE_CORPUS").unwrap());
-    let ham: Vec<PathBuf> = files(&corpus).into_iter().filter(|path| path.to_string_lossy().contains("ham")).collect();
+    let ham: Vec<PathBuf> = files_below(&corpus).into_iter().filter(|path| path.to_string_lossy().contains("ham")).collect();
     assert!(ham.len() > 1000);
     let flagged: Vec<&PathBuf> = ham.iter().filter(|path| seen(&std::fs::read(path).unwrap(), b"\0").1).collect();
     println!("{} of {} flagged", flagged.len(), ham.len());

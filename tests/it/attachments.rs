@@ -1,13 +1,14 @@
 //! Attachments by their content: a made set of files and containers, hostile ones, and what independent readers say.
 
 use super::attachment_files::{CONTAINERS, files, letter, pdf, zip};
+use super::site::files_below;
 use hamgate::mail::attachments::{self, Origin};
 use hamgate::mail::{Arrival, Mail};
 use hamgate::rules::engine::Program;
 use hamgate::rules::{NoFiles, Settings, Source, builtin, load};
 use hamgate::scan::{Engine, Wish};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -225,19 +226,6 @@ fn nesting_and_bombs_end_soon_in_a_small_stack() {
     }
 }
 
-fn below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { found.push(path) }
-        }
-    }
-    found.sort();
-    found
-}
-
 #[test]
 #[ignore = "needs python3 and HAMGATE_TOOLS"]
 fn hostile_messages_and_archives_end_within_bounds() {
@@ -248,7 +236,7 @@ fn hostile_messages_and_archives_end_within_bounds() {
         assert!(made.status.success(), "{tool}");
     }
     let mut slow = Vec::new();
-    for path in below(&folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "eml")) {
+    for path in files_below(&folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "eml")) {
         let raw = std::fs::read(&path).unwrap();
         let began = Instant::now();
         in_a_small_stack(move || {
@@ -278,7 +266,7 @@ for line in sys.stdin:
     parts = [p.get_payload(decode=True) or b'' for p in message.walk() if not p.is_multipart()]
     print(' '.join(sorted(hashlib.sha256(re.sub(rb'[ \t]+(?=\r?\n|$)', b'', p)).hexdigest() for p in parts)))
 ";
-    let paths = below(&corpus);
+    let paths = files_below(&corpus);
     let mut python = Command::new("python3")
         .args(["-c", script])
         .stdin(std::process::Stdio::piped())

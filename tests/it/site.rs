@@ -52,16 +52,25 @@ pub fn given(variable: &str) -> PathBuf {
     PathBuf::from(std::env::var_os(variable).unwrap_or_else(|| panic!("set {variable}")))
 }
 
-/// At most `most` messages of the corpus, spread over all of it, in a fixed order.
-pub fn corpus(most: usize) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for folder in std::fs::read_dir(given("HAMGATE_CORPUS")).unwrap() {
-        let folder = folder.unwrap().path();
-        if folder.is_dir() {
-            all.extend(std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()));
+/// All files below a folder, sorted.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }
-    all.sort();
+    files.sort();
+    files
+}
+
+/// At most `most` messages of the corpus, spread over all of it, in a fixed order.
+pub fn corpus(most: usize) -> Vec<PathBuf> {
+    let root = given("HAMGATE_CORPUS");
+    let mut all = files_below(&root);
+    // A file beside the folders describes them.
+    all.retain(|path| path.parent() != Some(&root));
     let step = (all.len() / most).max(1);
     all.into_iter().step_by(step).take(most).collect()
 }
