@@ -86,7 +86,7 @@ impl Classifier {
     /// What learning this message means; `label` `None` forgets it.
     pub fn lesson(&self, reading: &Reading<'_>, label: Option<Label>, source: &Arc<str>, at: u64) -> Lesson {
         let tokens = if label.is_some() { self.tokens(reading) } else { Vec::new() };
-        Lesson { classifier: Arc::from(""), digest: digest::of(reading), label, tokens, source: Arc::clone(source), at }
+        Lesson { classifier: Arc::from(""), digest: digest::of(reading), label, tokens, source: Arc::clone(source), at, yields: false }
     }
 
     /// # Errors

@@ -61,10 +61,34 @@ pub struct Letter {
 }
 
 /// The verdict, and what the log says of it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Judgement {
     pub verdict: Verdict,
     pub summary: Summary,
+    pub afterwards: Afterwards,
+}
+
+/// What is done once the mail server has taken the verdict, and never otherwise: not after a timeout, nor where it went
+/// away. It must not block.
+#[derive(Default)]
+pub struct Afterwards(Option<Box<dyn FnOnce() + Send>>);
+
+impl Afterwards {
+    pub fn new(act: impl FnOnce() + Send + 'static) -> Afterwards {
+        Afterwards(Some(Box::new(act)))
+    }
+
+    pub(super) fn act(self) {
+        if let Some(act) = self.0 {
+            act();
+        }
+    }
+}
+
+impl std::fmt::Debug for Afterwards {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Afterwards(…)" } else { "Afterwards" })
+    }
 }
 
 /// Never text of the message.

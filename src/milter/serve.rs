@@ -2,7 +2,7 @@
 
 use super::counters::count;
 use super::door::{Door, Phase};
-use super::judge::{Early, Judge, Judgement, Letter, Promise, Summary};
+use super::judge::{Afterwards, Early, Judge, Judgement, Letter, Promise, Summary};
 use super::letter::{Limit, Limits};
 use super::listen::Stream;
 use super::negotiate::{Agreement, negotiate};
@@ -233,6 +233,9 @@ impl Serving {
         let written = self.write(&out).await;
         self.tally(&judgement.verdict, record.octets);
         record.log(&judgement, &undone, begun.elapsed(), written.is_ok());
+        if written.is_ok() {
+            judgement.afterwards.act();
+        }
         written
     }
 
@@ -415,7 +418,11 @@ fn reply(code: u16, status: &str, text: &str) -> Reply {
 }
 
 fn unjudged(action: Action) -> Judgement {
-    Judgement { verdict: Verdict { action, spam: false, edits: Vec::new() }, summary: Summary::default() }
+    Judgement {
+        verdict: Verdict { action, spam: false, edits: Vec::new() },
+        summary: Summary::default(),
+        afterwards: Afterwards::default(),
+    }
 }
 
 fn come_back(note: &str, text: &str) -> Judgement {
@@ -459,7 +466,7 @@ impl Record {
     }
 
     fn log(&self, judgement: &Judgement, undone: &[&str], took: Duration, told: bool) {
-        let Judgement { verdict, summary } = judgement;
+        let Judgement { verdict, summary, .. } = judgement;
         let mut notes = summary.notes.clone();
         notes.extend(undone.iter().map(|what| format!("no-{}", what.replace(' ', "-"))));
         if !told {

@@ -13,7 +13,7 @@ use crate::base::{Clock, Complaint, Severity};
 use crate::facts::{Answer, Authentication};
 use crate::lists::Guard;
 use crate::mail::{Arrival, Client, Envelope, HeaderQuery, Mail, Reading};
-use crate::milter::judge::Promise;
+use crate::milter::judge::{Afterwards, Promise};
 use crate::milter::{Early, Judge, Judgement, Letter, Summary, Visit};
 use crate::outcome::{Action, Edit, Findings, Verdict};
 use crate::policy::edits::{Rewrite, Standing, applied, edits};
@@ -175,7 +175,7 @@ impl Judge for Filter {
         };
         let mut summary = summary(&judged.findings, &decision, facts);
         summary.notes.extend(at_end.notes);
-        Judgement { verdict: Verdict { action: decision.action, spam: decision.spam, edits }, summary }
+        Judgement { verdict: Verdict { action: decision.action, spam: decision.spam, edits }, summary, afterwards: Afterwards::default() }
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) fn lesson(number: u8, label: Option<Label>, tokens: &[Token]) -> Less
         tokens: tokens.to_vec(),
         source: Arc::from("test"),
         at: 86_400 * 20_000,
+        yields: false,
     }
 }
 
@@ -49,6 +50,16 @@ fn learning_the_other_way_round_moves_a_message(store: &dyn Tokens) {
     assert_eq!(counts, [Count { spam: 0, ham: 1 }, Count { spam: 0, ham: 1 }, Count::default()]);
 }
 
+fn what_was_learned_unasked_yields_to_what_is_known(store: &dyn Tokens) {
+    let unasked = |number, label| Lesson { yields: true, source: Arc::from("auto"), ..lesson(number, label, &[1, 2]) };
+    store.learn(&[lesson(1, Some(Label::Spam), &[1, 2])]).unwrap();
+    let before = state(store);
+    assert_eq!(store.learn(&[unasked(1, Some(Label::Ham))]).unwrap(), [Effect::AlreadyKnown]);
+    assert_eq!(state(store), before);
+    assert_eq!(store.learn(&[unasked(2, Some(Label::Ham))]).unwrap(), [Effect::Learned]);
+    assert_eq!(store.learn(&[lesson(2, Some(Label::Spam), &[1, 2])]).unwrap(), [Effect::Relearned]);
+}
+
 fn a_source_is_taken_back_exactly(store: &dyn Tokens) {
     store.learn(&[lesson(1, Some(Label::Spam), &[1, 2])]).unwrap();
     let before = state(store);
@@ -76,6 +87,7 @@ type Promise = fn(&dyn Tokens);
 pub(super) const PROMISES: &[(&str, Promise)] = &[
     ("exact", learning_twice_changes_nothing_and_forgetting_restores_exactly),
     ("move", learning_the_other_way_round_moves_a_message),
+    ("yield", what_was_learned_unasked_yields_to_what_is_known),
     ("revert", a_source_is_taken_back_exactly),
     ("expire", expiry_keeps_what_was_seen_last),
     ("import", imported_rows_are_added),

@@ -23,12 +23,15 @@ pub struct Lesson {
     pub source: Arc<str>,
     /// Seconds since 1970.
     pub at: u64,
+    /// It yields: where the message is known, whatever as, nothing changes (what people taught stands above what was learned
+    /// unasked).
+    pub yields: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     Learned,
-    /// Known with the same label: nothing changed.
+    /// Known with the same label, or the lesson yields: nothing changed.
     AlreadyKnown,
     /// It was known with the other label and moved.
     Relearned,

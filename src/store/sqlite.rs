@@ -313,7 +313,7 @@ fn learn_one(tx: &Transaction<'_>, pending: &mut Pending, lesson: &Lesson) -> Re
     let classifier = classifier_id_or_new(tx, &lesson.classifier)?;
     let before = standing(tx, classifier, &lesson.digest)?;
     let effect = match (&before, lesson.label) {
-        (Some(before), Some(label)) if before.label == label => return Ok(Effect::AlreadyKnown),
+        (Some(before), Some(label)) if before.label == label || lesson.yields => return Ok(Effect::AlreadyKnown),
         (None, None) => return Ok(Effect::Unknown),
         (Some(_), Some(_)) => Effect::Relearned,
         (Some(_), None) => Effect::Forgotten,

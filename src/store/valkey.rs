@@ -161,7 +161,7 @@ impl Valkey {
             let standing: Option<Vec<u8>> = redis::cmd("HGET").arg(&keys.lessons).arg(&lesson.digest[..]).query(connection)?;
             let before = standing.as_deref().map(Entry::read).transpose()?;
             let effect = match (&before, lesson.label) {
-                (Some(before), Some(label)) if before.label == label => return Ok(Effect::AlreadyKnown),
+                (Some(before), Some(label)) if before.label == label || lesson.yields => return Ok(Effect::AlreadyKnown),
                 (None, None) => return Ok(Effect::Unknown),
                 (Some(_), Some(_)) => Effect::Relearned,
                 (Some(_), None) => Effect::Forgotten,
@@ -272,6 +272,7 @@ impl Tokens for Valkey {
                     tokens: Vec::new(),
                     source: entry.source.as_str().into(),
                     at: entry.at,
+                    yields: false,
                 };
                 Self::learn_one(connection, &forget)?;
             }

@@ -2,13 +2,13 @@
 
 use crate::mailserver::{ALL_OPTIONS, MailServer, Message, PLAIN};
 use hamgate::mail::{Arrival, Envelope};
-use hamgate::milter::{Door, Early, Judge, Judgement, Letter, Listener, Settings, Summary, Visit, judge::Promise};
+use hamgate::milter::{Door, Early, Judge, Judgement, Letter, Listener, Settings, Summary, Visit, judge::Afterwards, judge::Promise};
 use hamgate::outcome::{Action, Edit, Reply, Verdict};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 fn judged(action: Action, edits: Vec<Edit>) -> Judgement {
-    Judgement { verdict: Verdict { action, spam: false, edits }, summary: Summary::default() }
+    Judgement { verdict: Verdict { action, spam: false, edits }, summary: Summary::default(), afterwards: Afterwards::default() }
 }
 
 /// Answers by what the message says of itself, and keeps the letters.
