@@ -1,6 +1,7 @@
 //! The SpamAssassin language: files to a set of rules, and the set run over a reading.
 
 mod assemble;
+pub mod autolearn;
 pub mod builtin;
 pub mod captures;
 pub mod conditionals;
