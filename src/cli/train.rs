@@ -2,15 +2,14 @@
 
 use super::inputs::{self, Input};
 use crate::bayes::Classifier;
-use crate::mail::{Arrival, Mail, Reading, fields};
 use crate::rules::Options;
 use crate::scan::classifier;
-use crate::service::{Config, rule_files, state};
+use crate::scan::teaching::Teaching;
+use crate::service::{Config, learning, rule_files, state};
 use crate::store::{Effect, Label, Lesson, Trouble};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal};
 use std::num::NonZero;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -48,8 +47,12 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Who teaches, for the journal and for `bayes revert --source`; else the user's name.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = learning::source)]
     source: Option<String>,
+    /// On whose behalf: a user's name or address. With per_user in [learn] it is this user's classifier that learns, else
+    /// the site's as ever.
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
     /// Messages read side by side, in place of the number of cores.
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
@@ -74,40 +77,12 @@ impl Args {
 struct Lessons<'a> {
     classifier: &'a Classifier,
     options: &'a Options,
-    label: Option<Label>,
-    source: Arc<str>,
-    at: u64,
+    teaching: Teaching,
 }
 
 impl Lessons<'_> {
     fn of(&self, input: &Input) -> Result<Lesson, String> {
-        let mut raw = input.read()?;
-        unmark(&mut raw, self.options);
-        let read = AssertUnwindSafe(|| {
-            let (mail, arrival) = (Mail::parse(raw), Arrival::FromFields);
-            let reading = Reading::new(&mail, &arrival, &self.options.view);
-            self.classifier.lesson(&reading, self.label, &self.source, self.at)
-        });
-        catch_unwind(read).map_err(|_| "reading this message failed; please report it".to_owned())
-    }
-}
-
-/// A Subject that we marked is learned as the sender wrote it: else the mark itself would be the best sign of spam.
-fn unmark(raw: &mut Vec<u8>, options: &Options) {
-    let Some(tag) = options.output.rewrite.get("Subject").map(String::as_bytes).filter(|tag| !tag.is_empty() && !tag.contains(&b'_'))
-    else {
-        return;
-    };
-    let section = fields::split(raw);
-    let marked = section.fields.iter().find(|field| field.name(raw).eq_ignore_ascii_case(b"Subject")).and_then(|field| {
-        let value = raw.get(field.value.clone())?;
-        let blank = value.iter().take_while(|octet| **octet == b' ').count();
-        let rest = value.get(blank..)?.strip_prefix(tag)?;
-        let after = rest.iter().take_while(|octet| **octet == b' ').count();
-        Some(field.value.start + blank..field.value.start + blank + tag.len() + after)
-    });
-    if let Some(marked) = marked {
-        raw.drain(marked);
+        self.teaching.lesson(self.classifier, self.options, input.read()?)
     }
 }
 
@@ -144,8 +119,17 @@ impl Counts {
     }
 }
 
+/// What teaching needs.
+struct Opened {
+    config: Config,
+    classifier: Classifier,
+    options: Options,
+    /// Whose classifier learns; `""`: the site's.
+    user: Arc<str>,
+}
+
 pub fn run(args: Args) -> ExitCode {
-    let (config, classifier, options) = match open(&args) {
+    let opened = match open(&args) {
         Ok(opened) => opened,
         Err(mistakes) => {
             mistakes.iter().for_each(|mistake| eprintln!("hamgate: {mistake}"));
@@ -154,7 +138,8 @@ pub fn run(args: Args) -> ExitCode {
     };
     let inputs = inputs::list(&args.paths);
     let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let lessons = Lessons { classifier: &classifier, options: &options, label: args.label(), source: args.source(), at };
+    let teaching = Teaching { label: args.label(), classifier: Arc::clone(&opened.user), source: args.source(), at };
+    let lessons = Lessons { classifier: &opened.classifier, options: &opened.options, teaching };
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let threads = args.threads.map_or(cores, NonZero::get).min(inputs.len()).max(1);
     let began = Instant::now();
@@ -164,15 +149,19 @@ pub fn run(args: Args) -> ExitCode {
         eprintln!("hamgate: {trouble}; what was counted is learned, the rest is not: give the same command again");
         return ExitCode::FAILURE;
     }
-    if let Err(trouble) = classifier.store().expire("", config.bayes.most_tokens) {
+    if let Err(trouble) = opened.classifier.store().expire(&opened.user, opened.config.bayes.most_tokens) {
         eprintln!("hamgate: old tokens were not taken out: {trouble}");
     }
     if counts.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn open(args: &Args) -> Result<(Config, Classifier, Options), Vec<String>> {
+fn open(args: &Args) -> Result<Opened, Vec<String>> {
     let text = |complaints: Vec<crate::base::Complaint>| complaints.iter().map(ToString::to_string).collect::<Vec<_>>();
     let config = Config::read(args.config.as_deref()).map_err(text)?;
+    let user = match &args.user {
+        Some(user) => learning::classifier_of(&config, user)?,
+        None => Arc::from(""),
+    };
     let (set, _) = rule_files::load_all(&config);
     let folder = state::folder(args.state.as_deref());
     if config.bayes.store.is_empty() {
@@ -180,7 +169,7 @@ fn open(args: &Args) -> Result<(Config, Classifier, Options), Vec<String>> {
     }
     let classifier = Classifier::open(&config.bayes, &folder).map_err(|trouble| vec![trouble.to_string()])?;
     let classifier = classifier.reading(classifier::token_options(&set.options));
-    Ok((config, classifier, set.options))
+    Ok(Opened { config, classifier, options: set.options, user })
 }
 
 /// Reads messages side by side and learns them in batches, each wholly or not at all. Ends at the first trouble of the store.
@@ -267,24 +256,4 @@ fn progress(count: usize) -> ProgressBar {
         bar.set_style(style);
     }
     bar
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rules::{NoFiles, Settings, Source, load};
-
-    #[test]
-    fn a_subject_is_learned_as_the_sender_wrote_it() {
-        let text = "rewrite_header Subject [SPAM]\n".to_owned();
-        let options = load(&[Source::Text { name: "t.cf".into(), text }], &NoFiles, &Settings::default()).0.options;
-        let unmarked = |raw: &[u8]| {
-            let mut raw = raw.to_vec();
-            unmark(&mut raw, &options);
-            raw
-        };
-        assert_eq!(unmarked(b"To: b\r\nSubject: [SPAM] win\r\n\r\n[SPAM] x"), b"To: b\r\nSubject: win\r\n\r\n[SPAM] x");
-        assert_eq!(unmarked(b"Subject: Re: [SPAM] win\n\nx"), b"Subject: Re: [SPAM] win\n\nx");
-        assert_eq!(unmarked(b""), b"");
-    }
 }

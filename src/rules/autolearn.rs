@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 /// Points that spam needs of header rules and of body rules each, unless a rule forces learning.
 const EACH_SIDE: f64 = 3.0;
+const WHERE_FORCED: f64 = -99.0;
 /// The classifier must not say the opposite by more than this.
 const OPPOSITE: f64 = 1.0;
 /// Sums of scores are compared without what floating point adds or loses.
@@ -78,10 +79,8 @@ impl Points {
         Points::of_hits(set, findings, scores, &|_| true)
     }
 
-    /// As `of`, without metas that read the classifier's rules, directly or through others: what is left would be said
-    /// without the classifier.
-    pub fn without_opinion(set: &RuleSet, findings: &Findings, scores: ScoreSet) -> Points {
-        let leaning = leaning(set);
+    /// As `of`, without the metas that `leaning` names: what is left would be said without the classifier.
+    pub fn without_opinion(set: &RuleSet, findings: &Findings, scores: ScoreSet, leaning: &HashSet<usize>) -> Points {
         Points::of_hits(set, findings, scores, &|hit| set.index(&hit.rule).is_none_or(|at| !leaning.contains(&at)))
     }
 
@@ -157,7 +156,7 @@ pub fn verdict(points: &Points, findings: &Findings, thresholds: &Thresholds) ->
         return Err(Refusal::BetweenThresholds);
     };
     if is_spam {
-        let each = if points.forced.is_empty() { EACH_SIDE } else { f64::NEG_INFINITY };
+        let each = if points.forced.is_empty() { EACH_SIDE } else { WHERE_FORCED };
         if points.body < each - DUST {
             return Err(Refusal::FewBodyPoints);
         }
@@ -236,7 +235,7 @@ fn shares(set: &RuleSet, expression: &Expression, score: f64) -> (f64, f64) {
 }
 
 /// Metas that read a rule with tflags learn, directly or through others, by index.
-fn leaning(set: &RuleSet) -> HashSet<usize> {
+pub fn leaning(set: &RuleSet) -> HashSet<usize> {
     let learned = set.rules.iter().enumerate().filter(|(_, rule)| rule.flags.learn).map(|(at, _)| at);
     let mut open: Vec<usize> = learned.collect();
     let mut found = HashSet::new();
@@ -357,6 +356,6 @@ body BAYES_99 eval:check_bayes('0.99', '1.00')
         let findings = found(&set, &["LEANS", "HEAD", "SURE"], true);
         let scores = ScoreSet { network: false, bayes: true };
         assert_eq!(Points::of(&set, &findings, scores).total, 13.0);
-        assert_eq!(Points::without_opinion(&set, &findings, scores).total, 4.0);
+        assert_eq!(Points::without_opinion(&set, &findings, scores, &leaning(&set)).total, 4.0);
     }
 }

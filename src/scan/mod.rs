@@ -5,6 +5,7 @@ pub mod classifier;
 pub mod engine;
 pub mod gather;
 pub mod network;
+pub mod teaching;
 
 pub use antivirus::Antivirus;
 pub use engine::{Engine, Judged, Wish};

@@ -106,6 +106,7 @@ sections! {
     accounts: crate::pace::AccountSettings,
     store: crate::store::Settings,
     bayes: crate::bayes::Settings,
+    learn: crate::learn::Settings,
     lists: crate::lists::Settings,
     weight: crate::lists::weight::Settings,
 }

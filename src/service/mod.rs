@@ -9,6 +9,7 @@ pub mod doors;
 mod gate;
 mod gate_checks;
 pub mod judge;
+pub mod learning;
 mod list_check;
 pub mod log;
 pub mod log_layer;
