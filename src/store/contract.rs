@@ -70,12 +70,77 @@ fn a_source_is_taken_back_exactly(store: &dyn Tokens) {
     assert_eq!(state(store), before);
 }
 
+fn what_a_lesson_replaced_comes_back_with_its_revert(store: &dyn Tokens) {
+    let by = |source: &str, at: u64, label| Lesson { source: Arc::from(source), at, ..lesson(1, Some(label), &[1, 2]) };
+    let taken = |source: &str| Which { source: Some(source.into()), since: None };
+    store.learn(&[by("good", 86_400, Label::Spam)]).unwrap();
+    let good = state(store);
+    store.learn(&[by("poison", 2 * 86_400, Label::Ham)]).unwrap();
+    let poisoned = state(store);
+    assert_eq!(store.revert(&taken("poison")).unwrap(), 1);
+    assert_eq!(state(store), good);
+    // In the other order: what was replaced is taken back, and what stands stays.
+    store.learn(&[by("poison", 2 * 86_400, Label::Ham)]).unwrap();
+    assert_eq!(store.revert(&taken("good")).unwrap(), 0);
+    assert_eq!(state(store), poisoned);
+    assert_eq!(store.revert(&taken("poison")).unwrap(), 1);
+    assert_eq!(state(store), Default::default());
+    // By time, and a message that is forgotten leaves nothing behind.
+    store.learn(&[by("a", 86_400, Label::Spam)]).unwrap();
+    store.learn(&[by("a", 3 * 86_400, Label::Ham)]).unwrap();
+    assert_eq!(store.revert(&Which { since: Some(2 * 86_400), source: None }).unwrap(), 1);
+    assert_eq!(state(store), good);
+    store.learn(&[by("b", 86_400, Label::Ham), lesson(1, None, &[])]).unwrap();
+    assert_eq!(state(store), Default::default());
+    assert_eq!(store.revert(&Which::default()).unwrap(), 0);
+    assert_eq!(state(store), Default::default());
+}
+
+fn rules_are_remembered_while_something_is_learned_under_them(store: &dyn Tokens) {
+    store.fill_under("one").unwrap();
+    store.fill_under("two").unwrap();
+    assert_eq!(store.rules().unwrap().as_deref(), Some("two"));
+    store.learn(&[lesson(1, Some(Label::Spam), &[1])]).unwrap();
+    store.fill_under("two").unwrap();
+    let refused = store.fill_under("one").unwrap_err();
+    assert!(refused.0.contains("\"two\"") && refused.0.contains("\"one\""), "{refused}");
+    store.learn(&[lesson(1, None, &[])]).unwrap();
+    store.fill_under("one").unwrap();
+}
+
+fn a_backup_holds_everything_and_is_put_back(store: &dyn Tokens) {
+    let folder = std::env::temp_dir().join(format!("hamgate-contract-backup-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("copy.sqlite");
+    let old = Lesson { source: Arc::from("old"), ..lesson(1, Some(Label::Ham), &[1, 2, 3]) };
+    let users = Lesson { classifier: Arc::from("ann@example.com"), ..lesson(7, Some(Label::Ham), &[8]) };
+    store.fill_under("hamgate").unwrap();
+    store.learn(&[old, lesson(1, Some(Label::Spam), &[1, 2, 3]), lesson(2, Some(Label::Ham), &[4]), users]).unwrap();
+    store.expire("", 3).unwrap();
+    let (key, before, expiry) = (store.key().unwrap(), state(store), store.last_expiry("").unwrap());
+    assert_eq!(expiry.map(|expiry| expiry.removed), Some(1));
+    store.backup(&file).unwrap();
+    assert!(store.backup(&file).is_err(), "an existing file is never overwritten");
+    store.learn(&[lesson(3, Some(Label::Spam), &[1, 9]), lesson(2, None, &[])]).unwrap();
+    store.restore(&file).unwrap();
+    assert_eq!((store.key().unwrap(), state(store), store.last_expiry("").unwrap()), (key, before, expiry));
+    assert_eq!(store.rules().unwrap().as_deref(), Some("hamgate"));
+    assert_eq!(store.classifiers().unwrap(), ["", "ann@example.com"]);
+    assert_eq!(store.counts("ann@example.com", &[8]).unwrap().1, [Count { spam: 0, ham: 1 }]);
+    assert_eq!(store.revert(&Which { source: Some("test".into()), since: None }).unwrap(), 3);
+    assert_eq!(store.counts("", &[]).unwrap().0, Totals { spam: 0, ham: 1 }, "what was replaced is in the backup too");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 fn expiry_keeps_what_was_seen_last(store: &dyn Tokens) {
     let mut old = lesson(1, Some(Label::Spam), &(1..=5_000).collect::<Vec<_>>());
     old.at = 86_400 * 10_000;
     store.learn(&[old, lesson(2, Some(Label::Ham), &[4_999, 5_000, 5_001])]).unwrap();
     assert_eq!(store.expire("", 3).unwrap(), Expired { removed: 4_998, kept: 3 });
     assert_eq!(state(store).1.into_keys().collect::<Vec<_>>(), [4_999, 5_000, 5_001]);
+    let last = store.last_expiry("").unwrap().unwrap();
+    assert!(last.at > 1_700_000_000 && (last.days, last.removed) == (10_000, 4_998), "{last:?}");
     // A token that expired is not counted below zero when its message is forgotten.
     store.learn(&[lesson(1, None, &[])]).unwrap();
     assert_eq!(store.counts("", &[1, 5_000]).unwrap(), (Totals { spam: 0, ham: 1 }, vec![Count::default(), Count { spam: 0, ham: 1 }]));
@@ -91,6 +156,9 @@ pub(super) const PROMISES: &[(&str, Promise)] = &[
     ("revert", a_source_is_taken_back_exactly),
     ("expire", expiry_keeps_what_was_seen_last),
     ("import", imported_rows_are_added),
+    ("former", what_a_lesson_replaced_comes_back_with_its_revert),
+    ("rules", rules_are_remembered_while_something_is_learned_under_them),
+    ("backup", a_backup_holds_everything_and_is_put_back),
 ];
 
 fn imported_rows_are_added(store: &dyn Tokens) {

@@ -48,7 +48,7 @@ pub struct LessonEntry {
     pub label: Label,
     pub at: u64,
     pub source: String,
-    pub tokens: usize,
+    pub tokens: Vec<Token>,
 }
 
 /// Which lessons: all conditions that are given must hold.

@@ -1,14 +1,16 @@
 //! The store on a Valkey or Redis server, shared by several exchangers.
 //!
-//! Each classifier has four hashes: `totals`, `tokens` (token → `spam ham day`), `lessons` (digest → journal entry) and
-//! the set of classifiers beside them. A lesson is one script: it checks that the standing entry is still the one that
-//! was read, then changes everything or nothing.
+//! Each classifier has four hashes: `totals` (S and H, a number that rises with each change in V, the last expiry in E), `tokens`
+//! (token → `spam ham day`), `lessons` (digest → journal entry), `former` (digest → entries that were replaced); the set of
+//! classifiers stands beside them. A lesson is one script: it checks that the standing entry is still the one that was read,
+//! then changes everything or nothing.
 
+mod copy;
+mod lessons;
 mod pace;
 
-use super::lessons::{pack, unpack};
-use super::{Count, Effect, Expired, Label, Lesson, LessonEntry, Token, Tokens, Totals, Trouble, Which};
-use redis::{Client, Connection, RedisError, Script, Value};
+use super::{Count, Effect, Expired, LastExpiry, Lesson, LessonEntry, Token, Tokens, Totals, Trouble, Which};
+use redis::{Client, Connection, RedisError, Value};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,32 +18,7 @@ const CONNECT_WAIT: Duration = Duration::from_millis(500);
 const ANSWER_WAIT: Duration = Duration::from_millis(500);
 /// After a failure nobody asks again for this long, so that mail never queues behind a dead server.
 const REST: Duration = Duration::from_secs(1);
-/// How often a lesson is tried again when another trainer changed the same message meanwhile.
-const TRIES: usize = 5;
 const EXPIRY_STEP: usize = 2_000;
-
-/// KEYS: lessons, tokens, totals, classifiers. ARGV: classifier, digest, standing entry, new entry, label taken, label
-/// given, day, number of tokens taken, tokens taken…, tokens given….
-const LEARN: &str = r"
-if (redis.call('HGET', KEYS[1], ARGV[2]) or '') ~= ARGV[3] then return 0 end
-local function add(token, label, by)
-  local row = redis.call('HGET', KEYS[2], token)
-  local spam, ham, day = 0, 0, 0
-  if row then spam, ham, day = string.match(row, '(%d+) (%d+) (%d+)') end
-  spam, ham, day = tonumber(spam), tonumber(ham), tonumber(day)
-  if label == 'S' then spam = math.max(spam + by, 0) else ham = math.max(ham + by, 0) end
-  if by > 0 then day = math.max(day, tonumber(ARGV[7])) end
-  if spam == 0 and ham == 0 then redis.call('HDEL', KEYS[2], token)
-  else redis.call('HSET', KEYS[2], token, string.format('%d %d %d', spam, ham, day)) end
-end
-local taken = tonumber(ARGV[8])
-for i = 9, 8 + taken do add(ARGV[i], ARGV[5], -1) end
-for i = 9 + taken, #ARGV do add(ARGV[i], ARGV[6], 1) end
-if ARGV[5] ~= '' then redis.call('HINCRBY', KEYS[3], ARGV[5], -1) end
-if ARGV[6] ~= '' then redis.call('HINCRBY', KEYS[3], ARGV[6], 1) end
-if ARGV[4] == '' then redis.call('HDEL', KEYS[1], ARGV[2]) else redis.call('HSET', KEYS[1], ARGV[2], ARGV[4]) end
-redis.call('SADD', KEYS[4], ARGV[1])
-return 1";
 
 pub struct Valkey {
     client: Client,
@@ -60,57 +37,31 @@ struct Keys {
     totals: String,
     tokens: String,
     lessons: String,
+    former: String,
 }
 
 const KEY: &str = "hamgate:key";
 const CLASSIFIERS: &str = "hamgate:classifiers";
+/// Which rules made the tokens.
+const RULES: &str = "hamgate:rules";
 
 impl Keys {
     fn of(classifier: &str) -> Keys {
-        let key = |part: &str| format!("hamgate:{part}:{classifier}");
-        Keys { totals: key("totals"), tokens: key("tokens"), lessons: key("lessons") }
-    }
-}
-
-/// A journal entry as it is stored: label, time, length of the source, source, tokens.
-struct Entry {
-    label: Label,
-    at: u64,
-    source: String,
-    tokens: Vec<Token>,
-}
-
-impl Entry {
-    fn write(&self) -> Vec<u8> {
-        let mut octets = vec![letter(self.label).as_bytes()[0]];
-        octets.extend_from_slice(&self.at.to_be_bytes());
-        octets.extend_from_slice(&(self.source.len() as u32).to_be_bytes());
-        octets.extend_from_slice(self.source.as_bytes());
-        octets.extend(pack(&self.tokens));
-        octets
+        Keys::below("hamgate", classifier)
     }
 
-    fn read(octets: &[u8]) -> Result<Entry, Trouble> {
-        let entry = || {
-            let (label, rest) = octets.split_first()?;
-            let (at, rest) = rest.split_first_chunk::<8>()?;
-            let (length, rest) = rest.split_first_chunk::<4>()?;
-            let (source, tokens) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-            let label = if *label == b'S' { Label::Spam } else { Label::Ham };
-            Some(Entry { label, at: u64::from_be_bytes(*at), source: String::from_utf8(source.to_vec()).ok()?, tokens: unpack(tokens)? })
-        };
-        entry().ok_or_else(|| Trouble("valkey: a journal entry is damaged".into()))
+    /// Those of a restore, until it takes their place.
+    fn arriving(classifier: &str) -> Keys {
+        Keys::below("hamgate:new", classifier)
     }
 
-    fn is_named_by(&self, which: &Which) -> bool {
-        which.since.is_none_or(|since| self.at >= since) && which.source.as_ref().is_none_or(|source| *source == self.source)
+    fn below(root: &str, classifier: &str) -> Keys {
+        let key = |part: &str| format!("{root}:{part}:{classifier}");
+        Keys { totals: key("totals"), tokens: key("tokens"), lessons: key("lessons"), former: key("former") }
     }
-}
 
-fn letter(label: Label) -> &'static str {
-    match label {
-        Label::Spam => "S",
-        Label::Ham => "H",
+    fn all(self) -> [String; 4] {
+        [self.totals, self.tokens, self.lessons, self.former]
     }
 }
 
@@ -153,50 +104,6 @@ impl Valkey {
         connection.set_read_timeout(Some(ANSWER_WAIT))?;
         connection.set_write_timeout(Some(ANSWER_WAIT))?;
         Ok(connection)
-    }
-
-    fn learn_one(connection: &mut Connection, lesson: &Lesson) -> Result<Effect, Trouble> {
-        let keys = Keys::of(&lesson.classifier);
-        for _ in 0..TRIES {
-            let standing: Option<Vec<u8>> = redis::cmd("HGET").arg(&keys.lessons).arg(&lesson.digest[..]).query(connection)?;
-            let before = standing.as_deref().map(Entry::read).transpose()?;
-            let effect = match (&before, lesson.label) {
-                (Some(before), Some(label)) if before.label == label || lesson.yields => return Ok(Effect::AlreadyKnown),
-                (None, None) => return Ok(Effect::Unknown),
-                (Some(_), Some(_)) => Effect::Relearned,
-                (Some(_), None) => Effect::Forgotten,
-                (None, Some(_)) => Effect::Learned,
-            };
-            let after =
-                lesson.label.map(|label| Entry { label, at: lesson.at, source: lesson.source.to_string(), tokens: lesson.tokens.clone() });
-            let script = Script::new(LEARN);
-            let mut call = script.key(&keys.lessons);
-            call.key(&keys.tokens).key(&keys.totals).key(CLASSIFIERS);
-            call.arg(&*lesson.classifier).arg(&lesson.digest[..]).arg(standing.unwrap_or_default());
-            call.arg(after.as_ref().map(Entry::write).unwrap_or_default());
-            call.arg(before.as_ref().map_or("", |b| letter(b.label))).arg(after.as_ref().map_or("", |a| letter(a.label)));
-            call.arg(lesson.at / 86_400);
-            let taken = before.map(|b| b.tokens).unwrap_or_default();
-            call.arg(taken.len()).arg(taken).arg(after.map(|a| a.tokens).unwrap_or_default());
-            if call.invoke::<i64>(connection)? == 1 {
-                return Ok(effect);
-            }
-        }
-        Err(Trouble("valkey: another trainer changes the same message".into()))
-    }
-
-    fn entries(connection: &mut Connection, which: &Which) -> Result<Vec<(String, [u8; 20], Entry)>, Trouble> {
-        let mut found = Vec::new();
-        for classifier in names(connection)? {
-            for (digest, octets) in scan(connection, &Keys::of(&classifier).lessons)? {
-                let (entry, Ok(digest)) = (Entry::read(&octets)?, <[u8; 20]>::try_from(digest)) else { continue };
-                if entry.is_named_by(which) {
-                    found.push((classifier.clone(), digest, entry));
-                }
-            }
-        }
-        found.sort_by(|a, b| (a.2.at, &a.0, a.1).cmp(&(b.2.at, &b.0, b.1)));
-        Ok(found)
     }
 }
 
@@ -241,6 +148,19 @@ impl Tokens for Valkey {
         })
     }
 
+    fn rules(&self) -> Result<Option<String>, Trouble> {
+        self.ask(|connection| Ok(redis::cmd("GET").arg(RULES).query(connection)?))
+    }
+
+    fn fill_under(&self, rules: &str) -> Result<(), Trouble> {
+        let learned = !self.classifiers()?.is_empty();
+        match self.rules()?.filter(|_| learned) {
+            Some(before) if before != rules => Err(super::tokens::under_others(&before, rules)),
+            Some(_) => Ok(()),
+            None => self.ask(|connection| Ok(redis::cmd("SET").arg(RULES).arg(rules).query::<()>(connection)?)),
+        }
+    }
+
     fn counts(&self, classifier: &str, tokens: &[Token]) -> Result<(Totals, Vec<Count>), Trouble> {
         let keys = Keys::of(classifier);
         self.ask(|connection| {
@@ -258,33 +178,15 @@ impl Tokens for Valkey {
     }
 
     fn learn(&self, lessons: &[Lesson]) -> Result<Vec<Effect>, Trouble> {
-        self.ask(|connection| lessons.iter().map(|lesson| Self::learn_one(connection, lesson)).collect())
+        self.ask(|connection| lessons.iter().map(|lesson| lessons::learn_one(connection, lesson)).collect())
     }
 
     fn revert(&self, which: &Which) -> Result<u64, Trouble> {
-        self.ask(|connection| {
-            let found = Self::entries(connection, which)?;
-            for (classifier, digest, entry) in &found {
-                let forget = Lesson {
-                    classifier: classifier.as_str().into(),
-                    digest: *digest,
-                    label: None,
-                    tokens: Vec::new(),
-                    source: entry.source.as_str().into(),
-                    at: entry.at,
-                    yields: false,
-                };
-                Self::learn_one(connection, &forget)?;
-            }
-            Ok(found.len() as u64)
-        })
+        self.ask(|connection| lessons::revert(connection, which))
     }
 
     fn lessons(&self, which: &Which, each: &mut dyn FnMut(LessonEntry)) -> Result<(), Trouble> {
-        let found = self.ask(|connection| Self::entries(connection, which))?;
-        for (classifier, digest, entry) in found {
-            each(LessonEntry { classifier, digest, label: entry.label, at: entry.at, source: entry.source, tokens: entry.tokens.len() });
-        }
+        self.ask(|connection| lessons::entries(connection, which))?.into_iter().for_each(each);
         Ok(())
     }
 
@@ -310,6 +212,7 @@ impl Tokens for Valkey {
             all.atomic();
             all.cmd("HINCRBY").arg(&keys.totals).arg("S").arg(totals.spam).ignore();
             all.cmd("HINCRBY").arg(&keys.totals).arg("H").arg(totals.ham).ignore();
+            all.cmd("HINCRBY").arg(&keys.totals).arg("V").arg(1).ignore();
             all.cmd("SADD").arg(CLASSIFIERS).arg(classifier).ignore();
             let tokens: Vec<Token> = rows.iter().map(|r| r.0).collect();
             for (chunk, tokens) in rows.chunks(1_000).zip(tokens.chunks(1_000)) {
@@ -330,11 +233,26 @@ impl Tokens for Valkey {
         self.rows(classifier, &mut |token, count, day| rows.push((day, count.spam + count.ham, token)))?;
         rows.sort_unstable();
         let surplus = rows.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
-        for step in rows[..surplus].chunks(EXPIRY_STEP) {
-            let tokens: Vec<Token> = step.iter().map(|r| r.2).collect();
-            self.ask(|connection| Ok(redis::cmd("HDEL").arg(Keys::of(classifier).tokens).arg(tokens).query::<()>(connection)?))?;
+        let gone = rows.get(..surplus).unwrap_or_default();
+        let keys = Keys::of(classifier);
+        for step in gone.chunks(EXPIRY_STEP) {
+            let tokens: Vec<Token> = step.iter().map(|row| row.2).collect();
+            let mut both = redis::pipe();
+            both.atomic().cmd("HDEL").arg(&keys.tokens).arg(tokens).ignore();
+            both.cmd("HINCRBY").arg(&keys.totals).arg("V").arg(1).ignore();
+            self.ask(|connection| Ok(both.query::<()>(connection)?))?;
+        }
+        if let (Some(last), Some(newest)) = (gone.last(), rows.last()) {
+            let last = LastExpiry::now(u64::from(newest.0 - last.0), surplus as u64);
+            self.ask(|connection| Ok(redis::cmd("HSET").arg(&keys.totals).arg("E").arg(last.write()).query::<()>(connection)?))?;
         }
         Ok(Expired { removed: surplus as u64, kept: (rows.len() - surplus) as u64 })
+    }
+
+    fn last_expiry(&self, classifier: &str) -> Result<Option<LastExpiry>, Trouble> {
+        let text: Option<String> =
+            self.ask(|connection| Ok(redis::cmd("HGET").arg(Keys::of(classifier).totals).arg("E").query(connection)?))?;
+        Ok(text.as_deref().and_then(LastExpiry::read))
     }
 
     fn classifiers(&self) -> Result<Vec<String>, Trouble> {
@@ -350,12 +268,12 @@ impl Tokens for Valkey {
         })
     }
 
-    fn backup(&self, _to: &std::path::Path) -> Result<(), Trouble> {
-        Err(Trouble("the store lies on a server: use its own backup (BGSAVE), or `hamgate bayes dump`".into()))
+    fn backup(&self, to: &std::path::Path) -> Result<(), Trouble> {
+        copy::backup(self, to)
     }
 
-    fn restore(&self, _from: &std::path::Path) -> Result<(), Trouble> {
-        Err(Trouble("the store lies on a server: put its own backup back there".into()))
+    fn restore(&self, from: &std::path::Path) -> Result<(), Trouble> {
+        copy::restore(self, from)
     }
 }
 
@@ -425,13 +343,5 @@ mod tests {
         drop(server);
         assert!(store.counts("", &[1]).is_err());
         assert!(store.counts("", &[1]).unwrap_err().0.contains("moment"), "a dead server is not asked again at once");
-    }
-
-    #[test]
-    fn a_journal_entry_comes_back() {
-        let entry = Entry { label: Label::Spam, at: 7, source: "train:root".into(), tokens: vec![3, 9] };
-        let back = Entry::read(&entry.write()).unwrap();
-        assert_eq!((back.label, back.at, back.source, back.tokens), (entry.label, entry.at, entry.source, entry.tokens));
-        assert!(Entry::read(b"S123").is_err());
     }
 }

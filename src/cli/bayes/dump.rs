@@ -27,7 +27,7 @@ pub fn run(args: &Args) -> Result<(), String> {
             };
             let whose = if entry.classifier.is_empty() { "-" } else { &entry.classifier };
             if written.is_ok() {
-                written = writeln!(out, "{}\t{}\t{label}\t{whose}\t{}\t{}", entry.at, entry.source, hex(&entry.digest), entry.tokens);
+                written = writeln!(out, "{}\t{}\t{label}\t{whose}\t{}\t{}", entry.at, entry.source, hex(&entry.digest), entry.tokens.len());
             }
         };
         store.lessons(&Which::default(), each).map_err(told)?;

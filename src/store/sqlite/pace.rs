@@ -1,6 +1,6 @@
 //! The door's memory in a SQLite file of its own: short transactions, no training ever before them.
 
-use super::{Fault, connect, key_beside, set_aside};
+use super::{Fault, connect, key, set_aside};
 use crate::store::Trouble;
 use crate::store::greylist::{Greylist, Key, Known, Seen, Stale, Triplet, Waiting, Welcome};
 use crate::store::windows::{Draw, Habit, Window, Windows};
@@ -77,7 +77,7 @@ impl PaceFile {
 impl Greylist for PaceFile {
     /// Kept beside the file, so that a copy of the file alone tells no addresses of those who have passed.
     fn secret(&self) -> Result<[u8; 16], Trouble> {
-        key_beside(&self.path).map_err(|Trouble(what)| Trouble(format!("{what}: remove it, and all begin anew")))
+        key::beside(&self.path).map_err(|Trouble(what)| Trouble(format!("{what}: remove it, and all begin anew")))
     }
 
     fn look_up(&self, triplets: &[Key], welcome: &[Key]) -> Result<Known, Trouble> {
