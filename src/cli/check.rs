@@ -3,7 +3,7 @@
 use crate::base::{Complaint, Severity};
 use crate::rules::eval::{self, Needs};
 use crate::rules::{RuleSet, Test};
-use crate::service::{Wishes, access_files, rule_files};
+use crate::service::{Wishes, access_files, learning, rule_files};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -44,6 +44,7 @@ pub fn run(args: Args) -> ExitCode {
     };
     let (set, mut complaints) = rule_files::load_all(&config);
     complaints.extend(access_files::load(&config).1);
+    complaints.extend(learning::complaints(&config));
     let report = Report::of(&set, &complaints);
     if args.quiet {
         print!("{}", report.mistakes);

@@ -2,12 +2,14 @@
 
 use crate::mail::Reading;
 use crate::rules::report::{self, Occasion, Rendering};
+use crate::scan::learner::Learning;
 use crate::scan::{Engine, Judged};
 use std::hash::{BuildHasher, RandomState};
 
 /// With the fields that the rules ask for, or inside the report (`report_safe`).
-pub fn message(engine: &Engine, judged: &Judged) -> Vec<u8> {
+pub fn message(engine: &Engine, judged: &Judged, learning: Option<&Learning>) -> Vec<u8> {
     let set = &engine.program.set;
+    let learning = learning.cloned().unwrap_or_else(|| Learning::disabled(set, judged));
     let reading = Reading::new(&judged.mail, &judged.arrival, &set.options.view);
     let now = engine.clock.unix();
     let occasion = Occasion {
@@ -16,9 +18,8 @@ pub fn message(engine: &Engine, judged: &Judged) -> Vec<u8> {
         now,
         unique: RandomState::new().hash_one(now) as u32,
         bayes: judged.facts.bayes.as_ref().and_then(|answer| answer.known()).and_then(|bayes| bayes.probability),
-        // `scan` never learns.
-        autolearn: "disabled".into(),
-        autolearn_points: None,
+        autolearn: learning.status,
+        autolearn_points: Some(learning.points),
     };
     report::message(&Rendering { set, reading: &reading, findings: &judged.findings, occasion: &occasion })
 }

@@ -3,13 +3,12 @@
 use super::dns::DnsArgs;
 use crate::auth::Verifier;
 use crate::base::{Clock, Complaint, Severity};
-use crate::bayes;
 use crate::lists::{self, Board, Guard};
 use crate::rules::engine::Program;
 use crate::rules::{self, RuleSet, Settings, Source, builtin, load};
 use crate::scan::{Antivirus, Engine, Network, classifier};
 use crate::service::rule_files::Disk;
-use crate::service::state;
+use crate::service::{Config, learning, state};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +29,9 @@ pub struct RuleArgs {
     /// Where state lives, in place of /var/lib/hamgate: what the classifier learned.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// Whose classifier is asked beside the site's (per_user in [learn]), in place of the recipients'.
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
     #[command(flatten)]
     pub dns: DnsArgs,
 }
@@ -42,14 +44,24 @@ impl RuleArgs {
         sources
     }
 
-    /// As `engine`, with the classifier, where it learned something.
-    pub fn engine_with(&self, settings: &bayes::Settings) -> Result<Engine, Complaint> {
-        let engine = self.engine()?;
+    /// As `engine`, with the classifier, where it learned something; where it shall learn, with an empty one too.
+    ///
+    /// # Errors
+    /// No rules, a state folder that cannot be made, or a map of users that cannot be used.
+    pub fn engine_with(&self, config: &Config, access: classifier::Access) -> Result<Engine, Vec<Complaint>> {
+        let engine = self.engine().map_err(|complaint| vec![complaint])?;
         if self.no_bayes {
             return Ok(engine);
         }
         let folder = state::folder(self.state.as_deref());
-        let judge = Arc::new(classifier::Judge::new(settings, &folder, classifier::Access::Look, &engine.program.set.options));
+        if access == classifier::Access::Keep && config.bayes.store.is_empty() {
+            state::make(&folder).map_err(|error| {
+                let (what, remedy) = (format!("{}: {error}", folder.display()), "name another with --state".to_owned());
+                vec![Complaint { severity: Severity::Error, place: None, what, remedy }]
+            })?;
+        }
+        let judge = classifier::Judge::new(&config.bayes, &folder, access, &engine.program.set.options);
+        let judge = Arc::new(learning::with_users(judge, config, self.user.as_deref())?);
         Ok(if judge.classifier().is_some() { engine.with_classifier(&judge) } else { engine })
     }
 

@@ -4,7 +4,9 @@ use super::engine::RuleArgs;
 use super::inputs;
 use super::scan::EnvelopeArgs;
 use crate::outcome::{Evidence, Findings, Hit, View};
+use crate::scan::classifier::Access;
 use crate::scan::{Engine, Wish};
+use crate::service::Config;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -25,10 +27,10 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> ExitCode {
-    let engine = match args.rules.engine_with(&crate::bayes::Settings::default()) {
+    let engine = match args.rules.engine_with(&Config::default(), Access::Look) {
         Ok(engine) => engine,
-        Err(error) => {
-            eprintln!("hamgate: {error}");
+        Err(errors) => {
+            errors.iter().for_each(|error| eprintln!("hamgate: {error}"));
             return ExitCode::from(2);
         }
     };

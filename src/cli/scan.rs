@@ -5,8 +5,11 @@ use super::inputs::{self, Input};
 use super::parts;
 use crate::auth::results;
 use crate::facts::Answer;
+use crate::learn::{Queue, Quota};
 use crate::mail::{Arrival, Client, Envelope};
 use crate::outcome::Findings;
+use crate::scan::classifier::Access;
+use crate::scan::learner::{Ending, Guard, Learner, Learning};
 use crate::scan::{Engine, Judged, Wish};
 use crate::service::Config;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,14 +23,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Messages: files, folders, Maildirs, mboxes, or `-` for standard input.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The configuration file, in place of /etc/hamgate/hamgate.toml (which may be missing); of it, [bayes] counts here.
+    /// The configuration file, in place of /etc/hamgate/hamgate.toml (which may be missing); of it, [bayes] and [learn] count here.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -43,6 +47,9 @@ pub struct Args {
     /// Write each message as delivered, with the fields that the milter would add.
     #[arg(long, conflicts_with = "json")]
     message: bool,
+    /// Learn what is plainly spam or wanted, as `serve` does where [learn] says so.
+    #[arg(long, conflicts_with = "no_bayes")]
+    learn: bool,
     /// Messages judged side by side (default: one a core).
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
@@ -103,6 +110,12 @@ struct Line<'a> {
     auth: Option<serde_json::Value>,
     /// Probability of spam, `null` without an opinion.
     bayes: Option<f64>,
+    /// What `--learn` made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    autolearn: Option<&'a str>,
+    /// Which guard kept it from being learned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guard: Option<&'static str>,
     parts: Vec<parts::PartLine>,
     microseconds: u64,
 }
@@ -133,10 +146,11 @@ pub fn run(args: Args) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let engine = match args.rules.engine_with(&config.bayes) {
+    let access = if args.learn { Access::Keep } else { Access::Look };
+    let engine = match args.rules.engine_with(&config, access) {
         Ok(engine) => engine,
-        Err(error) => {
-            eprintln!("hamgate: {error}");
+        Err(errors) => {
+            errors.iter().for_each(|error| eprintln!("hamgate: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -151,7 +165,19 @@ pub fn run(args: Args) -> ExitCode {
     engine.program.plan(engine.score_set());
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let threads = args.threads.map_or(cores, NonZero::get).min(inputs.len()).max(1);
-    match judge_all(&engine, &inputs, &args, threads) {
+    let learner = match args.learn.then(|| learner(&engine, &config)).transpose() {
+        Ok(learner) => learner,
+        Err(why) => {
+            eprintln!("hamgate: --learn: {why}");
+            return ExitCode::from(2);
+        }
+    };
+    let done = judge_all(&Judging { engine: &engine, learner: learner.as_ref() }, &inputs, &args, threads);
+    if let (Some(learner), Some(judge)) = (&learner, &engine.bayes) {
+        learner.queue().settle(Duration::from_secs(600));
+        eprintln!("hamgate: {}", judge.tally);
+    }
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -162,8 +188,38 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
+/// Who judges, and who learns of it.
+#[derive(Clone, Copy)]
+struct Judging<'a> {
+    engine: &'a Engine,
+    learner: Option<&'a Learner>,
+}
+
+impl Judging<'_> {
+    fn learn(&self, judged: &Judged) -> Option<Learning> {
+        let learner = self.learner?;
+        let (set, now) = (&self.engine.program.set, self.engine.clock.unix());
+        // Here, unlike at the milter, there is time to wait for the writer.
+        while !learner.queue().has_room() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let learning = catch_unwind(AssertUnwindSafe(|| learner.consider(set, judged, Ending::default(), now))).ok()?;
+        if let Some(lesson) = learning.lesson.clone() {
+            learner.queue().put_in_time(lesson);
+        }
+        Some(learning)
+    }
+}
+
+fn learner(engine: &Engine, config: &Config) -> Result<Learner, String> {
+    let judge = engine.bayes.as_ref().ok_or("the classifier is switched off (use_bayes), or its store cannot be opened")?;
+    let queue = Queue::start(judge.writer(), &judge.tally.lessons).map_err(|error| error.to_string())?;
+    let quota = Quota::new(config.learn.auto_most, config.learn.auto_per.0);
+    Ok(Learner::new(&engine.program.set, judge, &Arc::new(quota), &Arc::new(queue)))
+}
+
 /// Judges side by side and writes in the order given, each line as soon as it and all before it are done.
-fn judge_all(engine: &Engine, inputs: &[Input], args: &Args, threads: usize) -> io::Result<bool> {
+fn judge_all(judging: &Judging<'_>, inputs: &[Input], args: &Args, threads: usize) -> io::Result<bool> {
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel::<(usize, Done)>();
     let bar = progress(inputs.len());
@@ -173,7 +229,7 @@ fn judge_all(engine: &Engine, inputs: &[Input], args: &Args, threads: usize) -> 
             let next = &next;
             let work = move || {
                 while let Some((number, input)) = take(inputs, next) {
-                    if sender.send((number, judge(engine, input, args))).is_err() {
+                    if sender.send((number, judge(judging, input, args))).is_err() {
                         break;
                     }
                 }
@@ -230,22 +286,24 @@ fn progress(count: usize) -> ProgressBar {
 }
 
 /// A message that cannot be read, or on which the code fails, costs its own line alone.
-fn judge(engine: &Engine, input: &Input, args: &Args) -> Done {
+fn judge(judging: &Judging<'_>, input: &Input, args: &Args) -> Done {
+    let engine = judging.engine;
     let judged = input.read().and_then(|raw| {
         let began = thread_cpu();
         let judging = AssertUnwindSafe(|| engine.judge(raw, args.envelope.arrival(), Wish::default()));
         let judged = catch_unwind(judging).map_err(|_| "the judging of this message failed; please report it".to_owned())?;
         Ok((judged, thread_cpu().saturating_sub(began)))
     });
+    let learning = judged.as_ref().ok().and_then(|(judged, _)| judging.learn(judged));
     match judged {
         Ok((judged, microseconds)) if args.json || args.save_parts.is_some() => {
-            let (text, saved) = json(&input.path, &judged, microseconds, args);
+            let (text, saved) = json(&input.path, &judged, microseconds, args, learning.as_ref());
             if let Err(error) = &saved {
                 eprintln!("hamgate: --save-parts: {}: {error}", input.path);
             }
             Done { text: text.into_bytes(), failed: saved.is_err() }
         }
-        Ok((judged, _)) if args.message => Done { text: super::delivered::message(engine, &judged), failed: false },
+        Ok((judged, _)) if args.message => Done { text: super::delivered::message(engine, &judged, learning.as_ref()), failed: false },
         Ok((judged, _)) => Done { text: readable(&input.path, &judged.findings).into_bytes(), failed: false },
         Err(error) if args.json => {
             let line = serde_json::to_string(&ErrorLine { path: &input.path, error: &error }).unwrap_or_default();
@@ -264,7 +322,7 @@ fn thread_cpu() -> u64 {
         .map_or(0, |time| time.tv_sec().unsigned_abs() * 1_000_000 + time.tv_nsec().unsigned_abs() / 1_000)
 }
 
-fn json(path: &str, judged: &Judged, microseconds: u64, args: &Args) -> (String, io::Result<()>) {
+fn json(path: &str, judged: &Judged, microseconds: u64, args: &Args, learning: Option<&Learning>) -> (String, io::Result<()>) {
     let findings = &judged.findings;
     let (parts, odd, saved) = parts::list(&judged.mail, args.save_parts.as_deref());
     if !args.json {
@@ -285,6 +343,8 @@ fn json(path: &str, judged: &Judged, microseconds: u64, args: &Args) -> (String,
         partial: findings.partial,
         auth: judged.facts.authentication.as_ref().and_then(Answer::known).map(results::json),
         bayes: judged.facts.bayes.as_ref().and_then(Answer::known).and_then(|bayes| bayes.probability),
+        autolearn: learning.map(|learning| learning.status.split(' ').next().unwrap_or_default()),
+        guard: learning.and_then(|learning| learning.guard).map(Guard::word),
         parts,
         microseconds,
     };

@@ -1,9 +1,9 @@
 //! Lessons on their way to the store: whoever judges mail puts them here and goes on; one thread writes them.
 
 use crate::store::{Effect, Lesson, Trouble};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Lessons that wait at most; a lesson takes some kilobytes.
@@ -32,7 +32,7 @@ pub type Write = Box<dyn Fn(&[Lesson]) -> Result<Vec<Effect>, Trouble> + Send>;
 /// Dropping it ends the thread once all that waits is written.
 #[derive(Debug)]
 pub struct Queue {
-    sender: Mutex<SyncSender<Lesson>>,
+    sender: SyncSender<Lesson>,
     waiting: Arc<AtomicU64>,
     counters: Arc<Counters>,
 }
@@ -49,18 +49,28 @@ impl Queue {
         let waiting = Arc::new(AtomicU64::new(0));
         let writer = Writer { receiver, write, waiting: Arc::clone(&waiting), counters: Arc::clone(counters), told: None };
         std::thread::Builder::new().name("learning".to_owned()).spawn(move || writer.run())?;
-        Ok(Queue { sender: Mutex::new(sender), waiting, counters: Arc::clone(counters) })
+        Ok(Queue { sender, waiting, counters: Arc::clone(counters) })
     }
 
     /// Never waits; a full queue drops the lesson and counts it.
     pub fn put(&self, lesson: Lesson) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        match self.sender.lock().unwrap_or_else(PoisonError::into_inner).try_send(lesson) {
+        match self.sender.try_send(lesson) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
                 self.counters.dropped.fetch_add(1, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Waits for room, for those who may.
+    pub fn put_in_time(&self, lesson: Lesson) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // An error: the thread is gone, and with it what it would write.
+        if self.sender.send(lesson).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -133,6 +143,7 @@ impl Writer {
 mod tests {
     use super::*;
     use crate::store::Label;
+    use std::sync::Mutex;
 
     fn lesson(number: u8) -> Lesson {
         let (classifier, source) = (Arc::from(""), Arc::from("auto"));

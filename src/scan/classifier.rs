@@ -3,9 +3,11 @@
 use super::gather::{Asked, Gather, Outstanding};
 use crate::bayes::{Classifier, Opinion, Settings, spamassassin};
 use crate::facts::{Answer, Bayes, Question, Told};
-use crate::mail::Reading;
+use crate::learn::Users;
+use crate::learn::queue::{Counters, Write};
+use crate::mail::{Arrival, Reading};
 use crate::rules::Options;
-use crate::store::{self, Trouble};
+use crate::store::{self, Count, Effect, Token, Totals, Trouble};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +18,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(60);
 /// Whether enough was learned is asked again after this.
 const FRESH: Duration = Duration::from_secs(1);
+/// Messages learned by the daemon after which surplus tokens are looked for.
+const EXPIRY: u64 = 1_000;
 
 /// What the classifier did since it was made.
 #[derive(Debug, Default)]
@@ -24,14 +28,16 @@ pub struct Tally {
     pub opinions: AtomicU64,
     /// Times that the store did not answer, or could not be opened.
     pub troubles: AtomicU64,
-    /// Messages learned by itself.
-    pub learned: AtomicU64,
+    /// Messages learned unasked, or sent to be learned.
+    pub lessons: Arc<Counters>,
 }
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        write!(f, "bayes_opinions={} bayes_troubles={} bayes_learned={}", of(&self.opinions), of(&self.troubles), of(&self.learned))
+        let Counters { learned, known, dropped, failed } = &*self.lessons;
+        write!(f, "bayes_opinions={} bayes_troubles={}", of(&self.opinions), of(&self.troubles))?;
+        write!(f, " bayes_learned={} bayes_known={} bayes_dropped={} bayes_failed={}", of(learned), of(known), of(dropped), of(failed))
     }
 }
 
@@ -57,7 +63,17 @@ pub struct Judge {
     open: Mutex<Open>,
     told: Mutex<Option<Instant>>,
     ready: Mutex<Option<(Instant, bool)>>,
+    people: Option<People>,
     pub tally: Arc<Tally>,
+}
+
+/// Classifiers of users over the site's.
+struct People {
+    users: Arc<Users>,
+    /// A message of the user's counts as so many of the site's.
+    weight: u32,
+    /// The user asked for, whoever the recipients are.
+    user: Option<String>,
 }
 
 #[derive(Default)]
@@ -80,6 +96,7 @@ impl Judge {
             open: Mutex::default(),
             told: Mutex::default(),
             ready: Mutex::default(),
+            people: None,
             tally: Arc::default(),
         }
     }
@@ -88,6 +105,17 @@ impl Judge {
     #[must_use]
     pub fn counting(self, tally: &Arc<Tally>) -> Judge {
         Judge { tally: Arc::clone(tally), ..self }
+    }
+
+    /// Asks the classifier of one recipient's user too; `user` in place of the recipients' where given.
+    #[must_use]
+    pub fn with_users(self, users: &Arc<Users>, weight: u32, user: Option<String>) -> Judge {
+        Judge { people: Some(People { users: Arc::clone(users), weight: weight.max(1), user }), ..self }
+    }
+
+    /// `use_bayes` and kin leave it on.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
     }
 
     /// The classifier, where its store can be opened.
@@ -143,13 +171,13 @@ impl Judge {
     }
 
     /// The opinion on a message; silence where the store does not answer.
-    pub fn ask(&self, reading: &Reading<'_>) -> Answer<Bayes> {
+    pub fn ask(&self, reading: &Reading<'_>, arrival: &Arrival) -> Answer<Bayes> {
         let Some(classifier) = self.classifier() else { return Answer::Silent };
         // Tokens cost more than the question whether anybody wants them.
         if !self.is_ready() {
             return Answer::Known(Bayes { probability: None });
         }
-        match self.opinion(&classifier, reading) {
+        match self.opinion(&classifier, reading, arrival) {
             Ok(opinion) => {
                 self.tally.opinions.fetch_add(u64::from(opinion.is_some()), Ordering::Relaxed);
                 Answer::Known(Bayes { probability: opinion.map(|opinion| opinion.probability) })
@@ -161,12 +189,44 @@ impl Judge {
         }
     }
 
-    fn opinion(&self, classifier: &Classifier, reading: &Reading<'_>) -> Result<Option<Opinion>, Trouble> {
-        let (totals, counts) = classifier.store().counts("", &classifier.tokens(reading))?;
+    fn opinion(&self, classifier: &Classifier, reading: &Reading<'_>, arrival: &Arrival) -> Result<Option<Opinion>, Trouble> {
+        let tokens = classifier.tokens(reading);
+        let (mut totals, mut counts) = classifier.store().counts("", &tokens)?;
         if totals.spam < self.least.0 || totals.ham < self.least.1 {
             return Ok(None);
         }
+        if let Some((user, weight)) = self.user(arrival) {
+            add_own(classifier, &user, weight, &tokens, &mut totals, &mut counts)?;
+        }
         Ok(self.settings.tokens.opinion(&counts, totals))
+    }
+
+    /// Whose classifier is asked beside the site's: that of the one user behind all recipients.
+    fn user(&self, arrival: &Arrival) -> Option<(String, u32)> {
+        let people = self.people.as_ref()?;
+        let user = match (&people.user, arrival) {
+            (Some(user), _) => Some(user.clone()),
+            (None, Arrival::Live(live)) => people.users.of_all(&live.1.recipients),
+            (None, Arrival::Sender(_) | Arrival::FromFields) => None,
+        };
+        user.map(|user| (user, people.weight))
+    }
+
+    /// For the queue of lessons: writes them, and looks for surplus tokens from time to time.
+    pub fn writer(self: &Arc<Judge>) -> Write {
+        let (judge, since) = (Arc::clone(self), AtomicU64::new(0));
+        Box::new(move |lessons| {
+            let classifier = judge.classifier().ok_or_else(|| Trouble("the store of the classifier is away".to_owned()))?;
+            let effects = classifier.learn(lessons)?;
+            let fresh = effects.iter().filter(|effect| matches!(effect, Effect::Learned | Effect::Relearned)).count() as u64;
+            if since.fetch_add(fresh, Ordering::Relaxed) + fresh >= EXPIRY {
+                since.store(0, Ordering::Relaxed);
+                for name in classifier.store().classifiers()? {
+                    classifier.store().expire(&name, judge.settings.most_tokens)?;
+                }
+            }
+            Ok(effects)
+        })
     }
 
     fn trouble(&self, trouble: &Trouble) {
@@ -177,6 +237,26 @@ impl Judge {
             tracing::error!(target: "hamgate::bayes", %trouble, times, "the classifier has no opinion: mail is judged without it");
         }
     }
+}
+
+/// Adds what a user taught to what the site learned, as if each message had been learned so often. Who taught little leans on
+/// the site; who taught much overrules it; and words that stand in all mail still say nothing.
+fn add_own(
+    classifier: &Classifier,
+    user: &str,
+    weight: u32,
+    tokens: &[Token],
+    totals: &mut Totals,
+    counts: &mut [Count],
+) -> Result<(), Trouble> {
+    let (own_totals, own) = classifier.store().counts(user, tokens)?;
+    totals.spam += own_totals.spam * u64::from(weight);
+    totals.ham += own_totals.ham * u64::from(weight);
+    for (count, own) in counts.iter_mut().zip(own) {
+        count.spam = count.spam.saturating_add(own.spam.saturating_mul(weight));
+        count.ham = count.ham.saturating_add(own.ham.saturating_mul(weight));
+    }
+    Ok(())
 }
 
 /// What rule files say of tokens.
@@ -198,7 +278,7 @@ impl Gather for WithClassifier {
         let others = self.others.as_ref().map(|others| others.ask(asked));
         let mut told = Vec::new();
         if asked.questions.contains(&Question::Bayes) {
-            told.push(Told::Bayes(self.judge.ask(asked.reading)));
+            told.push(Told::Bayes(self.judge.ask(asked.reading, asked.arrival)));
         }
         if others.is_none() {
             told.extend(asked.questions.iter().filter_map(silence));

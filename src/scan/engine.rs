@@ -42,6 +42,8 @@ pub struct Judged {
     pub arrival: Arc<Arrival>,
     pub findings: Findings,
     pub facts: Facts,
+    /// The scores that counted.
+    pub scores: ScoreSet,
     /// Time spent on waiting for answers.
     pub waited: Duration,
 }
@@ -85,11 +87,12 @@ impl Engine {
     pub fn judge(&self, raw: Vec<u8>, arrival: Arrival, wish: Wish) -> Judged {
         let mail = Arc::new(self.parse(raw, &arrival));
         let arrival = Arc::new(arrival);
-        let (findings, facts, waited) = self.evaluate(&mail, &arrival, wish);
-        Judged { mail, arrival, findings, facts, waited }
+        let scores = self.score_set();
+        let (findings, facts, waited) = self.evaluate(&mail, &arrival, scores, wish);
+        Judged { mail, arrival, findings, facts, scores, waited }
     }
 
-    fn evaluate(&self, mail: &Arc<Mail>, arrival: &Arc<Arrival>, wish: Wish) -> (Findings, Facts, Duration) {
+    fn evaluate(&self, mail: &Arc<Mail>, arrival: &Arc<Arrival>, scores: ScoreSet, wish: Wish) -> (Findings, Facts, Duration) {
         let began = Instant::now();
         let waited = std::cell::Cell::new(Duration::ZERO);
         let deadline = wish.deadline.unwrap_or(began + WORK + WAIT);
@@ -98,7 +101,7 @@ impl Engine {
             now >= deadline || now.duration_since(began).saturating_sub(waited.get()) > WORK
         };
         let reading = Reading::new(mail, arrival, &self.program.set.options.view);
-        let circumstances = Circumstances { set: self.score_set(), now: self.clock.unix(), explain: wish.explain, watch: &expired };
+        let circumstances = Circumstances { set: scores, now: self.clock.unix(), explain: wish.explain, watch: &expired };
         let mut run = self.program.begin(&reading, circumstances);
         while let Some(questions) = run.questions() {
             let Some(gather) = &self.gather else { break };

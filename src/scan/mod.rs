@@ -4,6 +4,7 @@ pub mod antivirus;
 pub mod classifier;
 pub mod engine;
 pub mod gather;
+pub mod learner;
 pub mod network;
 pub mod teaching;
 

@@ -133,6 +133,7 @@ async fn run(wishes: Wishes, config: Config, judge: Box<dyn Judge>, memory: &Mem
             _ = minute.tick() => tracing::info!(dropped_lines = log.dropped(), "counters {} {}", door.counters, memory.bayes()),
         }
     }
+    memory.settle();
     tracing::info!("stopped; counters {} {}", door.counters, memory.bayes());
     ExitCode::SUCCESS
 }

@@ -5,6 +5,7 @@ use super::config::Config;
 use super::daemon::Wishes;
 use super::doors::Doors;
 use super::gate::{self, Gate};
+use super::learning::{self, School};
 use super::list_check;
 use super::memory::Memory;
 use super::rule_files;
@@ -13,7 +14,7 @@ use crate::base::{Clock, Complaint, Severity};
 use crate::facts::{Answer, Authentication};
 use crate::lists::Guard;
 use crate::mail::{Arrival, Client, Envelope, HeaderQuery, Mail, Reading};
-use crate::milter::judge::{Afterwards, Promise};
+use crate::milter::judge::Promise;
 use crate::milter::{Early, Judge, Judgement, Letter, Summary, Visit};
 use crate::outcome::{Action, Edit, Findings, Verdict};
 use crate::policy::edits::{Rewrite, Standing, applied, edits};
@@ -21,6 +22,7 @@ use crate::policy::{self, Decision, decide, stricter};
 use crate::rules::engine::Program;
 use crate::rules::report::{Occasion, Rendering};
 use crate::rules::{self, RuleSet};
+use crate::scan::learner::{Ending, Learning};
 use crate::scan::{Antivirus, Engine, Judged, Network, Wish};
 use crate::virus::Scanner;
 use std::sync::Arc;
@@ -54,9 +56,11 @@ pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<d
         engine = Engine { gather: Some(Arc::new(gather)), network: true, ..engine };
     }
     if config.bayes.enabled {
-        let bayes = memory.classifier(&config.bayes, wishes, &engine.program.set.options);
+        let bayes = memory.classifier(config, wishes, &engine.program.set.options)?;
         engine = engine.with_classifier(&bayes);
     }
+    let (school, of_learning) = School::build(config, memory, &engine)?;
+    complaints.extend(of_learning);
     // Made now, so that it is not the first message that waits for it.
     engine.program.plan(engine.score_set());
     let host = host_name();
@@ -74,7 +78,7 @@ pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<d
     }
     // Asked in this order.
     let doors = Doors(checks);
-    Ok((Box::new(Filter { engine, desk, doors, gate, guard, policy: config.policy.clone(), host }), complaints))
+    Ok((Box::new(Filter { engine, school, desk, doors, gate, guard, policy: config.policy.clone(), host }), complaints))
 }
 
 fn of_virus(what: String) -> Complaint {
@@ -103,6 +107,7 @@ fn unknown_rules(policy: &policy::Settings, set: &RuleSet) -> Vec<Complaint> {
 
 struct Filter {
     engine: Engine,
+    school: School,
     desk: Desk,
     doors: Doors,
     gate: Arc<Gate>,
@@ -133,7 +138,11 @@ impl Judge for Filter {
     }
 
     fn message(&self, letter: Letter) -> Judgement {
-        let Letter { id, mut arrival, raw, deadline, .. } = letter;
+        let letter = match self.school.sent_to_learn(letter, &self.engine) {
+            Ok(judgement) => return judgement,
+            Err(letter) => letter,
+        };
+        let Letter { id, mut arrival, raw, deadline, truncated } = letter;
         self.gate.tell_rules(&mut arrival);
         let wish = Wish { deadline: deadline.checked_sub(RESERVE), ..Wish::default() };
         let judged = self.engine.judge(raw, arrival, wish);
@@ -158,9 +167,11 @@ impl Judge for Filter {
         if let Some(action) = at_end.action {
             decision.action = stricter(decision.action, action);
         }
+        let ending = Ending { deferred: matches!(decision.action, Action::TempFail(_)), truncated };
+        let learning = self.school.consider(&self.engine, &judged, ending);
         let edits = match &decision.action {
             Action::Accept | Action::Quarantine(_) => {
-                let mut edits = self.edits(&judged, &decision);
+                let mut edits = self.edits(&judged, &decision, &learning);
                 edits.extend(at_end.edits);
                 edits.extend(self.desk.edits(sent, envelope, outsider.as_ref(), facts));
                 // Last, over the fields as they will be.
@@ -175,12 +186,14 @@ impl Judge for Filter {
         };
         let mut summary = summary(&judged.findings, &decision, facts);
         summary.notes.extend(at_end.notes);
-        Judgement { verdict: Verdict { action: decision.action, spam: decision.spam, edits }, summary, afterwards: Afterwards::default() }
+        summary.notes.extend(learning::note(&learning));
+        let afterwards = self.school.afterwards(learning.lesson);
+        Judgement { verdict: Verdict { action: decision.action, spam: decision.spam, edits }, summary, afterwards }
     }
 }
 
 impl Filter {
-    fn edits(&self, judged: &Judged, decision: &Decision) -> Vec<Edit> {
+    fn edits(&self, judged: &Judged, decision: &Decision, learning: &Learning) -> Vec<Edit> {
         let set = &self.engine.program.set;
         let standing = standing(&judged.mail);
         let Some(findings) = shown(&judged.findings, decision, self.policy.headers) else {
@@ -188,8 +201,14 @@ impl Filter {
         };
         let reading = Reading::new(&judged.mail, &judged.arrival, &set.options.view);
         let now = self.engine.clock.unix();
-        let occasion =
-            Occasion { host: self.host.clone(), now, autolearn: "disabled".to_owned(), bayes: probability(judged), ..Occasion::default() };
+        let occasion = Occasion {
+            host: self.host.clone(),
+            now,
+            autolearn: learning.status.clone(),
+            autolearn_points: Some(learning.points),
+            bayes: probability(judged),
+            ..Occasion::default()
+        };
         let rendering = Rendering { set, reading: &reading, findings: &findings, occasion: &occasion };
         let fields = rendering.fields();
         if !decision.rewrite {
@@ -220,7 +239,7 @@ fn shown(findings: &Findings, decision: &Decision, on_ham: bool) -> Option<Findi
 }
 
 /// The fields as the mail server knows them: without the Received field that it has not written yet.
-fn standing(mail: &Mail) -> Vec<Standing<'_>> {
+pub(super) fn standing(mail: &Mail) -> Vec<Standing<'_>> {
     let seen = mail.as_seen();
     let ours = seen.len() - mail.as_sent().len();
     let fields = mail.fields().iter().filter(|field| field.name.start >= ours);

@@ -1,17 +1,22 @@
 //! What outlives a reload: the door's store and its open connections; and how often trouble with it is told.
 
+use super::config::Config;
 use super::daemon::Wishes;
-use super::state;
-use crate::bayes;
+use super::{learning, state};
+use crate::base::Complaint;
+use crate::learn::{Queue, Quota};
 use crate::pace::limits::Open;
 use crate::rules::Options;
 use crate::scan::classifier::{self, Tally};
 use crate::store::{self, Pace, Trouble};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// Trouble with the store is told at most this often.
 const QUIET: Duration = Duration::from_secs(60);
+/// A daemon that stops waits this long for lessons on their way.
+const LAST_LESSONS: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Default)]
 pub struct Memory(Arc<Inner>);
@@ -22,6 +27,16 @@ struct Inner {
     store: Mutex<Option<(String, Arc<dyn Pace>)>>,
     told: Mutex<Option<Instant>>,
     bayes: Arc<Tally>,
+    quotas: Mutex<HashMap<&'static str, Counted>>,
+    /// Lessons on their way: those of this configuration, and of those before that are not written yet.
+    queues: Mutex<Vec<Weak<Queue>>>,
+}
+
+/// A quota, and what it allows.
+struct Counted {
+    most: u32,
+    per: Duration,
+    quota: Arc<Quota>,
 }
 
 impl Memory {
@@ -51,7 +66,11 @@ impl Memory {
     }
 
     /// The classifier, with its state folder made.
-    pub fn classifier(&self, settings: &bayes::Settings, wishes: &Wishes, options: &Options) -> Arc<classifier::Judge> {
+    ///
+    /// # Errors
+    /// Mistakes of the map of users.
+    pub fn classifier(&self, config: &Config, wishes: &Wishes, options: &Options) -> Result<Arc<classifier::Judge>, Vec<Complaint>> {
+        let settings = &config.bayes;
         let folder = state::folder(wishes.state.as_deref());
         if settings.store.is_empty()
             && let Err(error) = state::make(&folder)
@@ -59,9 +78,43 @@ impl Memory {
             tracing::error!(%error, folder = %folder.display(), "no state folder, so the classifier has no opinion");
         }
         let judge = classifier::Judge::new(settings, &folder, classifier::Access::Keep, options).counting(&self.0.bayes);
+        let judge = learning::with_users(judge, config, None)?;
         // Opened now, so that it is not the first message that waits for it.
         judge.classifier();
-        Arc::new(judge)
+        Ok(Arc::new(judge))
+    }
+
+    /// The quota of this name: the same as before, with what it counted, where it allows as much.
+    pub fn quota(&self, name: &'static str, most: u32, per: Duration) -> Arc<Quota> {
+        let mut quotas = self.0.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        match quotas.get(name).filter(|counted| (counted.most, counted.per) == (most, per)) {
+            Some(counted) => Arc::clone(&counted.quota),
+            None => {
+                let quota = Arc::new(Quota::new(most, per));
+                quotas.insert(name, Counted { most, per, quota: Arc::clone(&quota) });
+                quota
+            }
+        }
+    }
+
+    /// A queue for lessons to this classifier.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn queue(&self, judge: &Arc<classifier::Judge>) -> std::io::Result<Arc<Queue>> {
+        let queue = Arc::new(Queue::start(judge.writer(), &self.0.bayes.lessons)?);
+        let mut queues = self.0.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|queue| queue.strong_count() > 0);
+        queues.push(Arc::downgrade(&queue));
+        Ok(queue)
+    }
+
+    /// Waits for lessons that are not written yet, but not for long.
+    pub fn settle(&self) {
+        let queues = self.0.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if !queues.iter().filter_map(Weak::upgrade).all(|queue| queue.settle(LAST_LESSONS)) {
+            tracing::warn!(target: "hamgate::bayes", "some of what was to be learned is not written");
+        }
     }
 
     /// What the classifier did so far, for the log.
