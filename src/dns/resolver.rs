@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 /// Names asked anew because a server did not follow its own aliases.
 const FURTHER_ALIASES: usize = 8;
@@ -88,17 +90,30 @@ impl Resolver {
         Err(Trouble::Silent)
     }
 
+    /// The first try that answers wins. One that has not answered after a quarter of its time, by a lost packet most often,
+    /// is joined by the next, and listened to all the same.
     async fn ask_servers(&self, name: &str, kind: DnsType) -> Told {
         let inner = &*self.inner;
         let first = inner.preferred.load(Ordering::Relaxed);
-        for round in 0..usize::try_from(inner.tries).unwrap_or(1) {
+        let tries = usize::try_from(inner.tries).unwrap_or(1);
+        let mut under_way = JoinSet::new();
+        for round in 0..tries {
             let index = first.wrapping_add(round) % inner.servers.len().max(1);
-            let Some(server) = inner.servers.get(index) else { return Told::Failed };
-            match transport::ask(*server, name, kind, inner.timeout).await {
-                Told::Failed | Told::Foreign | Told::Truncated => {}
-                told @ (Told::Answer(_) | Told::Alias(_)) => {
-                    inner.preferred.store(index, Ordering::Relaxed);
-                    return told;
+            let Some(server) = inner.servers.get(index).copied() else { return Told::Failed };
+            let (name, timeout) = (name.to_owned(), inner.timeout);
+            under_way.spawn(async move { (index, transport::ask(server, &name, kind, timeout).await) });
+            let is_last = round + 1 == tries;
+            let patience = if is_last { timeout * 2 } else { timeout / 4 * (1 << round.min(2)) };
+            let until = Instant::now() + patience;
+            // A try that failed makes room for the next at once; the last one waits for all that are under way.
+            while let Ok(Some(done)) = timeout_at(until, under_way.join_next()).await {
+                match done {
+                    Ok((index, told @ (Told::Answer(_) | Told::Alias(_)))) => {
+                        inner.preferred.store(index, Ordering::Relaxed);
+                        return told;
+                    }
+                    Ok((_, Told::Failed | Told::Foreign | Told::Truncated)) | Err(_) if is_last => {}
+                    Ok((_, Told::Failed | Told::Foreign | Told::Truncated)) | Err(_) => break,
                 }
             }
         }

@@ -3,9 +3,12 @@
 use super::zone::{Entry, Zone};
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record};
+use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
@@ -18,7 +21,13 @@ const LARGEST_UDP: usize = 1232;
 #[derive(Debug)]
 pub struct ZoneServer {
     pub address: SocketAddr,
+    asked: Arc<AtomicU64>,
     tasks: [JoinHandle<()>; 2],
+}
+
+struct Served {
+    zone: Zone,
+    below: HashSet<String>,
 }
 
 impl Drop for ZoneServer {
@@ -32,19 +41,32 @@ impl Drop for ZoneServer {
 impl ZoneServer {
     /// Listens on a free port of 127.0.0.1.
     pub async fn start(zone: Zone) -> io::Result<ZoneServer> {
-        ZoneServer::over(zone, bind().await?)
+        ZoneServer::over(zone, bind().await?, Duration::ZERO)
+    }
+
+    /// Each answer over UDP so much later, as from far away.
+    pub async fn start_far(zone: Zone, delay: Duration) -> io::Result<ZoneServer> {
+        ZoneServer::over(zone, bind().await?, delay)
     }
 
     /// At this very place, where a client cannot be told of another.
     pub async fn start_at(zone: Zone, address: SocketAddr) -> io::Result<ZoneServer> {
-        ZoneServer::over(zone, (UdpSocket::bind(address).await?, TcpListener::bind(address).await?))
+        ZoneServer::over(zone, (UdpSocket::bind(address).await?, TcpListener::bind(address).await?), Duration::ZERO)
     }
 
-    fn over(zone: Zone, (udp, tcp): (UdpSocket, TcpListener)) -> io::Result<ZoneServer> {
-        let zone = Arc::new(zone);
+    /// Questions that came over UDP so far.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    fn over(zone: Zone, (udp, tcp): (UdpSocket, TcpListener), delay: Duration) -> io::Result<ZoneServer> {
+        let below = zone.with_names_below().into_iter().map(str::to_owned).collect();
+        let zone = Arc::new(Served { zone, below });
         let address = udp.local_addr()?;
-        let tasks = [tokio::spawn(serve_udp(udp, Arc::clone(&zone))), tokio::spawn(serve_tcp(tcp, zone))];
-        Ok(ZoneServer { address, tasks })
+        let asked = Arc::<AtomicU64>::default();
+        let over_udp = serve_udp(udp, Arc::clone(&zone), Arc::clone(&asked), delay);
+        let tasks = [tokio::spawn(over_udp), tokio::spawn(serve_tcp(tcp, zone))];
+        Ok(ZoneServer { address, asked, tasks })
     }
 }
 
@@ -61,21 +83,31 @@ async fn bind() -> io::Result<(UdpSocket, TcpListener)> {
     Err(last.unwrap_or_else(|| io::Error::other("no free port")))
 }
 
-async fn serve_udp(socket: UdpSocket, zone: Arc<Zone>) {
+async fn serve_udp(socket: UdpSocket, zone: Arc<Served>, asked: Arc<AtomicU64>, delay: Duration) {
+    let socket = Arc::new(socket);
     let mut buffer = vec![0; 4096];
     loop {
         let Ok((length, peer)) = socket.recv_from(&mut buffer).await else { continue };
+        asked.fetch_add(1, Ordering::Relaxed);
         let Some(message) = buffer.get(..length).and_then(|packet| answer(packet, &zone)) else { continue };
         let Ok(mut packet) = message.to_vec() else { continue };
         if packet.len() > LARGEST_UDP {
             let Ok(cut) = message.truncate().to_vec() else { continue };
             packet = cut;
         }
-        let _ = socket.send_to(&packet, peer).await;
+        if delay.is_zero() {
+            let _ = socket.send_to(&packet, peer).await;
+        } else {
+            let socket = Arc::clone(&socket);
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                let _ = socket.send_to(&packet, peer).await;
+            });
+        }
     }
 }
 
-async fn serve_tcp(listener: TcpListener, zone: Arc<Zone>) {
+async fn serve_tcp(listener: TcpListener, zone: Arc<Served>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let zone = Arc::clone(&zone);
@@ -85,12 +117,12 @@ async fn serve_tcp(listener: TcpListener, zone: Arc<Zone>) {
     }
 }
 
-async fn converse(mut stream: TcpStream, zone: &Zone) -> io::Result<()> {
+async fn converse(mut stream: TcpStream, served: &Served) -> io::Result<()> {
     loop {
         let length = stream.read_u16().await?;
         let mut packet = vec![0; usize::from(length)];
         stream.read_exact(&mut packet).await?;
-        let Some(message) = answer(&packet, zone) else { return Ok(()) };
+        let Some(message) = answer(&packet, served) else { return Ok(()) };
         let packet = message.to_vec().map_err(io::Error::other)?;
         let length = u16::try_from(packet.len()).map_err(io::Error::other)?;
         stream.write_all(&length.to_be_bytes()).await?;
@@ -99,7 +131,7 @@ async fn converse(mut stream: TcpStream, zone: &Zone) -> io::Result<()> {
 }
 
 /// `None`: stay silent.
-fn answer(packet: &[u8], zone: &Zone) -> Option<Message> {
+fn answer(packet: &[u8], served: &Served) -> Option<Message> {
     let request = Message::from_vec(packet).ok()?;
     let query = request.queries.first()?.clone();
     let mut reply = Message::response(request.metadata.id, OpCode::Query);
@@ -111,8 +143,8 @@ fn answer(packet: &[u8], zone: &Zone) -> Option<Message> {
     let mut owner = query.name().clone();
     for hop in 0..ALIASES {
         let name = shown(&owner);
-        let Some(entries) = zone.entries(&name) else {
-            if hop == 0 && !zone.has_below(&name) {
+        let Some(entries) = served.zone.entries(&name) else {
+            if hop == 0 && !served.below.contains(&name) {
                 reply.metadata.response_code = ResponseCode::NXDomain;
             }
             return Some(reply);

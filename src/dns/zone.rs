@@ -5,7 +5,7 @@ use crate::base::{Complaint, Place, Severity};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, PTR, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 use serde_json::Value as Json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// What is written under one name.
@@ -53,9 +53,10 @@ impl Zone {
             .map(Vec::as_slice)
     }
 
-    /// RFC 8020: a name with names below it exists.
-    pub fn has_below(&self, name: &str) -> bool {
-        self.names.keys().any(|other| other.strip_suffix(name).is_some_and(|rest| rest.ends_with('.')))
+    /// RFC 8020: these names exist, whatever is written under them.
+    pub fn with_names_below(&self) -> HashSet<&str> {
+        let above = |name: &str| name.match_indices('.').map(|(dot, _)| dot + 1).collect::<Vec<_>>();
+        self.names.keys().flat_map(|name| above(name).into_iter().filter_map(|from| name.get(from..))).collect()
     }
 }
 

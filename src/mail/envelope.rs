@@ -37,6 +37,8 @@ pub struct Envelope {
 impl Envelope {
     /// Among the macros: how many recipients of this client the mail server has refused of late, as we counted them.
     pub const REFUSED: &str = "hamgate_refused_recipients";
+    /// Among the macros: what a bounce is about ("ours", "foreign"), as far as sent mail is remembered.
+    pub const BOUNCED: &str = "hamgate_bounced";
 }
 
 /// Whether client and envelope are live or are to be read from the fields (Received, Return-Path) as SpamAssassin does.

@@ -12,6 +12,7 @@ pub mod attachments;
 pub mod attachments_fields;
 pub mod attachments_names;
 pub mod attachments_tree;
+pub mod bounce;
 pub mod charset;
 pub mod content_type;
 pub mod decode;

@@ -102,8 +102,8 @@ pub struct Summary {
     pub notes: Vec<String>,
 }
 
-/// Whoever judges. A judge that panics costs that message a 4xx.
-pub trait Judge: Send + Sync + 'static {
+/// The stages before the message. Who has no opinion at one leaves it out.
+pub trait Stages: Send + Sync {
     fn connect<'a>(&'a self, _visit: &'a Visit) -> Promise<'a, Early> {
         Box::pin(ready(Early::Continue))
     }
@@ -125,6 +125,12 @@ pub trait Judge: Send + Sync + 'static {
     fn refused<'a>(&'a self, _visit: &'a Visit, _envelope: &'a Envelope, _recipient: &'a str) -> Promise<'a, ()> {
         Box::pin(ready(()))
     }
+}
+
+/// Whoever judges. A judge that panics costs that message a 4xx.
+pub trait Judge: Send + Sync + 'static {
+    /// Who is asked before there is a message.
+    fn stages(&self) -> &dyn Stages;
 
     /// Runs on the bounded pool, where it may block; `tokio::runtime::Handle::current()` reaches the runtime.
     fn message(&self, letter: Letter) -> Judgement;

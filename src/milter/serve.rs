@@ -158,7 +158,7 @@ impl Serving {
                 }
                 Step::Refused(recipient) => {
                     if let (Some(visit), Some(envelope)) = (session.visit(), session.envelope()) {
-                        let told = caught(judge.refused(visit, envelope, &recipient));
+                        let told = caught(judge.stages().refused(visit, envelope, &recipient));
                         let _ = tokio::time::timeout(Duration::from_secs(30), told).await;
                     }
                     self.say(ReplyKind::Continue).await?;
@@ -380,12 +380,13 @@ fn silence(stage: Stage) -> ProtoOpts {
 
 /// The judge's word on the state the session has reached.
 async fn ask(judge: &dyn Judge, session: &Session, recipient: Option<&str>) -> Early {
+    let stages = judge.stages();
     let promise: Promise<'_, Early> = match (&session.state, recipient) {
         (State::Negotiated(_) | State::Reading(_), _) => return Early::Continue,
-        (State::Connected(connected), _) if connected.visit.client.helo.is_empty() => judge.connect(&connected.visit),
-        (State::Connected(connected), _) => judge.helo(&connected.visit),
-        (State::Addressing(addressing), None) => judge.mail(&addressing.connected.visit, &addressing.envelope),
-        (State::Addressing(addressing), Some(to)) => judge.rcpt(&addressing.connected.visit, &addressing.envelope, to),
+        (State::Connected(connected), _) if connected.visit.client.helo.is_empty() => stages.connect(&connected.visit),
+        (State::Connected(connected), _) => stages.helo(&connected.visit),
+        (State::Addressing(addressing), None) => stages.mail(&addressing.connected.visit, &addressing.envelope),
+        (State::Addressing(addressing), Some(to)) => stages.rcpt(&addressing.connected.visit, &addressing.envelope, to),
     };
     let busy = || Early::TempFail(reply(451, "4.3.0", "local error in processing, try again later"));
     match tokio::time::timeout(Duration::from_secs(30), caught(promise)).await {

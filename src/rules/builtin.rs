@@ -17,6 +17,7 @@ pub static FILES: &[(&str, &str)] = files![
     "30_links.cf",
     "40_obfuscation.cf",
     "45_client.cf",
+    "47_bounces.cf",
     "50_impostors.cf",
     "60_attachments.cf",
     "70_bayes.cf",

@@ -17,6 +17,9 @@ crate::settings! {
         pub only: Vec<PathBuf> = "[]",
         /// Folders or files read after the built-in rules; those that are missing are passed over.
         pub add: Vec<PathBuf> = "[\"/etc/hamgate/rules\"]",
+        /// Rules that are only watched: names such as "HG_PTR_MISSING" or "HG_HELO_*". The log and `hamgate report --would-have` tell
+        /// of their hits; they score nothing and stand in no field.
+        pub observe: Vec<String> = "[]",
         /// Ask no network question at all (SpamAssassin's -L).
         pub local: bool = "false",
     }
@@ -104,6 +107,7 @@ sections! {
     greylist: crate::pace::GreylistSettings,
     harvest: crate::pace::HarvestSettings,
     accounts: crate::pace::AccountSettings,
+    bounces: crate::pace::BounceSettings,
     store: crate::store::Settings,
     bayes: crate::bayes::Settings,
     learn: crate::learn::Settings,

@@ -12,9 +12,9 @@ use crate::access::{Access, Subject, Word};
 use crate::base::{Clock, Complaint, Mode, Severity};
 use crate::facts::Authentication;
 use crate::mail::received_build::date;
-use crate::mail::{Arrival, Client, Envelope};
+use crate::mail::{Arrival, Client, Envelope, Mail, bounce};
 use crate::outcome::{Action, Edit, Findings, Reply};
-use crate::pace::{Accounts, Applies, Greylisting, Harvest, Letter, Limits, Ruling, Tidy, When};
+use crate::pace::{Accounts, Applies, Bounced, Greylisting, Harvest, Letter, Limits, Ruling, Sent, Tidy, When};
 use crate::policy::{self, Expression, Sender};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +35,7 @@ pub struct Gate {
     doubtful: Expression,
     except: Expression,
     accounts: Option<Accounts>,
+    sent: Option<Sent>,
     tidy: Option<Tidy>,
     /// By connection: the longest wait of a recipient that came back.
     waited: Mutex<HashMap<String, u64>>,
@@ -57,6 +58,7 @@ pub struct Judged<'a> {
     pub findings: &'a Findings,
     pub facts: Option<&'a Authentication>,
     pub action: &'a Action,
+    pub mail: &'a Mail,
 }
 
 impl Gate {
@@ -99,6 +101,7 @@ impl Gate {
         let wants_store = config.greylist.mode != Mode::Off
             || config.harvest.mode != Mode::Off
             || config.accounts.alarm != Mode::Off
+            || config.bounces.remember
             || !limits.is_empty();
         let store = match wants_store.then(|| memory.store(&config.store, wishes)) {
             Some(Ok(store)) => Some(store),
@@ -128,6 +131,7 @@ impl Gate {
             doubtful,
             except,
             accounts: on(config.accounts.alarm).map(|store| Accounts::new(config.accounts.clone(), store)),
+            sent: store.clone().filter(|_| config.bounces.remember).map(|store| Sent::new(config.bounces.clone(), store)),
             tidy,
             waited: Mutex::default(),
             host: host.to_owned(),
@@ -163,8 +167,10 @@ impl Gate {
         *longest = seconds.max(*longest);
     }
 
-    /// What rules are told beside the envelope: how many recipients of this client were refused of late. Blocks.
-    pub fn tell_rules(&self, arrival: &mut Arrival) {
+    /// What rules are told beside the envelope: how many recipients of this client were refused of late, and what a bounce is
+    /// about. Blocks.
+    pub fn tell_rules(&self, arrival: &mut Arrival, raw: &[u8]) {
+        self.tell_bounced(arrival, raw);
         let Arrival::Live(live) = arrival else { return };
         let (client, envelope) = &mut **live;
         // Nobody else may say so.
@@ -177,6 +183,39 @@ impl Gate {
                 envelope.macros.insert(Envelope::REFUSED.to_owned(), count.to_string());
             }
             Err(trouble) => self.memory.trouble(&trouble),
+        }
+    }
+
+    fn tell_bounced(&self, arrival: &mut Arrival, raw: &[u8]) {
+        let Arrival::Live(live) = arrival else { return };
+        let (client, envelope) = &mut **live;
+        envelope.macros.remove(Envelope::BOUNCED);
+        let Some(sent) = self.sent.as_ref().filter(|_| self.sender(client) == Sender::Outside) else { return };
+        // Whoever sends it, a report comes from nobody or says what it is at its top.
+        let may_be = envelope.mail_from.is_empty() || memchr::memmem::find(raw, b"report").is_some();
+        if !may_be {
+            return;
+        }
+        let mail = Mail::parse(raw.to_vec());
+        if !bounce::is_bounce(&mail, &envelope.mail_from) {
+            return;
+        }
+        match sent.judge(&bounce::sent_back(&mail), &bounce::referred_to(&mail), self.milliseconds()) {
+            Ok(Bounced::Unknown) => {}
+            Ok(about @ (Bounced::Ours | Bounced::Foreign)) => {
+                envelope.macros.insert(Envelope::BOUNCED.to_owned(), about.word().to_owned());
+            }
+            Err(trouble) => self.memory.trouble(&trouble),
+        }
+    }
+
+    /// What ours send, so that a bounce of it is known.
+    fn remember_sent(&self, judged: &Judged<'_>) {
+        if let (Some(sent), Action::Accept | Action::Quarantine(_)) = (&self.sent, judged.action)
+            && let Some(id) = bounce::message_id(judged.mail)
+            && let Err(trouble) = sent.remember(&id, self.milliseconds())
+        {
+            self.memory.trouble(&trouble);
         }
     }
 
@@ -196,8 +235,12 @@ impl Gate {
             Sender::Authenticated => {
                 self.watch_account(judged);
                 self.remember_correspondents(judged);
+                self.remember_sent(judged);
             }
-            Sender::Trusted => self.remember_correspondents(judged),
+            Sender::Trusted => {
+                self.remember_correspondents(judged);
+                self.remember_sent(judged);
+            }
         }
         self.look_for_stale();
         end

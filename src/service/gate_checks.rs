@@ -5,7 +5,7 @@ use super::gate::{Gate, Observed, greylist_reply, tell_would_have, text_of};
 use crate::access::{Stage as Asked, Subject, Word};
 use crate::base::Mode;
 use crate::mail::Envelope;
-use crate::milter::judge::Promise;
+use crate::milter::judge::{Promise, Stages};
 use crate::milter::{Early, Visit};
 use crate::outcome::Reply;
 use crate::pace::limits::{Stage, Who};
@@ -80,16 +80,18 @@ impl AccessCheck {
 }
 
 impl DoorCheck for AccessCheck {
+    fn welcomes(&self, visit: &Visit, envelope: Option<&Envelope>, recipient: Option<&str>) -> bool {
+        self.0.access_mode == Mode::On && self.0.access.exempts(&Subject::new(&visit.client, envelope, recipient))
+    }
+}
+
+impl Stages for AccessCheck {
     fn mail<'a>(&'a self, visit: &'a Visit, envelope: &'a Envelope) -> Promise<'a, Early> {
         Box::pin(async move { self.ask(&[Asked::Client, Asked::Helo, Asked::Sender], visit, envelope, None) })
     }
 
     fn rcpt<'a>(&'a self, visit: &'a Visit, envelope: &'a Envelope, recipient: &'a str) -> Promise<'a, Early> {
         Box::pin(async move { self.ask(&[Asked::Recipient], visit, envelope, Some(recipient)) })
-    }
-
-    fn welcomes(&self, visit: &Visit, envelope: Option<&Envelope>, recipient: Option<&str>) -> bool {
-        self.0.access_mode == Mode::On && self.0.access.exempts(&Subject::new(&visit.client, envelope, recipient))
     }
 }
 
@@ -117,7 +119,9 @@ impl HarvestCheck {
     }
 }
 
-impl DoorCheck for HarvestCheck {
+impl DoorCheck for HarvestCheck {}
+
+impl Stages for HarvestCheck {
     fn mail<'a>(&'a self, visit: &'a Visit, envelope: &'a Envelope) -> Promise<'a, Early> {
         Box::pin(self.ask(visit, envelope))
     }
@@ -191,7 +195,9 @@ impl LimitCheck {
     }
 }
 
-impl DoorCheck for LimitCheck {
+impl DoorCheck for LimitCheck {}
+
+impl Stages for LimitCheck {
     fn connect<'a>(&'a self, visit: &'a Visit) -> Promise<'a, Early> {
         Box::pin(async move {
             if !self.gate.is_outside(visit) {
@@ -219,7 +225,9 @@ impl DoorCheck for LimitCheck {
 /// Greylisting at each recipient.
 pub struct GreylistCheck(pub Arc<Gate>);
 
-impl DoorCheck for GreylistCheck {
+impl DoorCheck for GreylistCheck {}
+
+impl Stages for GreylistCheck {
     fn rcpt<'a>(&'a self, visit: &'a Visit, envelope: &'a Envelope, recipient: &'a str) -> Promise<'a, Early> {
         Box::pin(async move {
             if !self.0.is_outside(visit) {

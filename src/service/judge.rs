@@ -9,13 +9,14 @@ use super::learning::{self, School};
 use super::list_check;
 use super::memory::Memory;
 use super::rule_files;
+use super::watched::{self, Watched};
 use super::weight_check::{self, WeightCheck};
 use crate::base::{Clock, Complaint, Severity};
 use crate::facts::{Answer, Authentication};
 use crate::lists::Guard;
 use crate::mail::{Arrival, Client, Envelope, HeaderQuery, Mail, Reading};
-use crate::milter::judge::Promise;
-use crate::milter::{Early, Judge, Judgement, Letter, Summary, Visit};
+use crate::milter::judge::Stages;
+use crate::milter::{Judge, Judgement, Letter, Summary};
 use crate::outcome::{Action, Edit, Findings, Verdict};
 use crate::policy::edits::{Rewrite, Standing, applied, edits};
 use crate::policy::{self, Decision, decide, stricter};
@@ -43,6 +44,8 @@ pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<d
     }
     let (desk, of_authentication) = Desk::build(config, wishes)?;
     complaints.extend(of_authentication);
+    let (watched, of_watched) = Watched::new(&config.rules.observe, &set);
+    complaints.extend(of_watched);
     let mut engine = Engine::local(Program::new(set));
     let mut lists = None;
     if let (false, Ok(runtime)) = (config.rules.local, tokio::runtime::Handle::try_current()) {
@@ -78,7 +81,7 @@ pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<d
     }
     // Asked in this order.
     let doors = Doors(checks);
-    Ok((Box::new(Filter { engine, school, desk, doors, gate, guard, policy: config.policy.clone(), host }), complaints))
+    Ok((Box::new(Filter { engine, school, desk, doors, gate, guard, watched, policy: config.policy.clone(), host }), complaints))
 }
 
 fn of_virus(what: String) -> Complaint {
@@ -112,29 +115,14 @@ struct Filter {
     doors: Doors,
     gate: Arc<Gate>,
     guard: Option<Arc<Guard>>,
+    watched: Watched,
     policy: policy::Settings,
     host: String,
 }
 
 impl Judge for Filter {
-    fn connect<'a>(&'a self, visit: &'a Visit) -> Promise<'a, Early> {
-        Box::pin(self.doors.connect(visit))
-    }
-
-    fn helo<'a>(&'a self, visit: &'a Visit) -> Promise<'a, Early> {
-        Box::pin(self.doors.helo(visit))
-    }
-
-    fn mail<'a>(&'a self, visit: &'a Visit, envelope: &'a Envelope) -> Promise<'a, Early> {
-        Box::pin(self.doors.mail(visit, envelope))
-    }
-
-    fn rcpt<'a>(&'a self, visit: &'a Visit, envelope: &'a Envelope, recipient: &'a str) -> Promise<'a, Early> {
-        Box::pin(self.doors.rcpt(visit, envelope, recipient))
-    }
-
-    fn refused<'a>(&'a self, visit: &'a Visit, envelope: &'a Envelope, recipient: &'a str) -> Promise<'a, ()> {
-        Box::pin(self.doors.refused(visit, envelope, recipient))
+    fn stages(&self) -> &dyn Stages {
+        &self.doors
     }
 
     fn message(&self, letter: Letter) -> Judgement {
@@ -143,10 +131,11 @@ impl Judge for Filter {
             Err(letter) => letter,
         };
         let Letter { id, mut arrival, raw, deadline, truncated } = letter;
-        self.gate.tell_rules(&mut arrival);
+        self.gate.tell_rules(&mut arrival, &raw);
         let wish = Wish { deadline: deadline.checked_sub(RESERVE), ..Wish::default() };
-        let judged = self.engine.judge(raw, arrival, wish);
-        let (client, envelope) = match &*judged.arrival {
+        let mut judged = self.engine.judge(raw, arrival, wish);
+        let arrival = Arc::clone(&judged.arrival);
+        let (client, envelope) = match &*arrival {
             Arrival::Live(live) => (&live.0, &live.1),
             Arrival::Sender(_) | Arrival::FromFields => (&Client::default(), &Envelope::default()),
         };
@@ -156,14 +145,26 @@ impl Judge for Filter {
             }
         }
         let mut decision = decide(&judged.findings, client, envelope, &self.policy, &id);
+        if let Some((rest, hits)) = self.watched.apart(&judged.findings) {
+            let without = decide(&rest, client, envelope, &self.policy, &id);
+            watched::tell(&id, (client, envelope), &hits, &without, &decision);
+            (decision, judged.findings) = (without, rest);
+        }
         let outsider = self.desk.outsider(&judged.mail, &judged.arrival);
         let facts = judged.facts.authentication.as_ref().and_then(Answer::known);
         let sent = judged.mail.as_sent();
         if let Some(refusal) = facts.and_then(|facts| self.desk.action(sent, client, outsider.as_ref(), facts)) {
             decision.action = stricter(decision.action, refusal);
         }
-        let at_end =
-            self.gate.at_end(&gate::Judged { id: &id, client, envelope, findings: &judged.findings, facts, action: &decision.action });
+        let at_end = self.gate.at_end(&gate::Judged {
+            id: &id,
+            client,
+            envelope,
+            findings: &judged.findings,
+            facts,
+            action: &decision.action,
+            mail: &judged.mail,
+        });
         if let Some(action) = at_end.action {
             decision.action = stricter(decision.action, action);
         }

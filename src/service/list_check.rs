@@ -9,7 +9,7 @@ use crate::facts::{DnsQuestion, DnsType};
 use crate::lists::guard::{Wanted, reversed};
 use crate::lists::{self, Asks, Board, Guard};
 use crate::mail::Envelope;
-use crate::milter::judge::Promise;
+use crate::milter::judge::{Promise, Stages};
 use crate::milter::{Early, Visit};
 use crate::outcome::Reply;
 use crate::rules::RuleSet;
@@ -87,7 +87,9 @@ impl ListCheck {
     }
 }
 
-impl DoorCheck for ListCheck {
+impl DoorCheck for ListCheck {}
+
+impl Stages for ListCheck {
     /// Answers travel while the client still talks.
     fn connect<'a>(&'a self, visit: &'a Visit) -> Promise<'a, Early> {
         if let Some(ip) = visit.client.ip.filter(|ip| self.gate.is_outside(visit) && is_public(*ip)) {

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod observed;
 pub mod rule_files;
 pub mod state;
+mod watched;
 mod weight_check;
 
 pub use config::Config;

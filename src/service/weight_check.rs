@@ -7,7 +7,7 @@ use crate::base::{Complaint, Mode, Place, Severity};
 use crate::dns::Resolver;
 use crate::lists::weight::{Request, Weights};
 use crate::mail::Envelope;
-use crate::milter::judge::Promise;
+use crate::milter::judge::{Promise, Stages};
 use crate::milter::{Early, Visit};
 use crate::outcome::Reply;
 use std::sync::Arc;
@@ -68,7 +68,9 @@ impl WeightCheck {
     }
 }
 
-impl DoorCheck for WeightCheck {
+impl DoorCheck for WeightCheck {}
+
+impl Stages for WeightCheck {
     fn rcpt<'a>(&'a self, visit: &'a Visit, envelope: &'a Envelope, recipient: &'a str) -> Promise<'a, Early> {
         Box::pin(self.ask(visit, envelope, recipient))
     }

@@ -17,7 +17,7 @@ fn site() -> PathBuf {
 }
 
 fn stock_and_site() -> (RuleSet, Vec<hamgate::base::Complaint>) {
-    let settings = RuleSettings { only: vec![STOCK.into(), site()], add: Vec::new(), local: true };
+    let settings = RuleSettings { only: vec![STOCK.into(), site()], local: true, ..RuleSettings::default() };
     rule_files::load(&settings)
 }
 
@@ -165,7 +165,7 @@ fn odd_rule_files_are_loaded_as_spamassassin_loads_them() {
             std::fs::copy(truth.join("site").join(name), site.join(name)).unwrap();
         }
         std::fs::copy(file, site.join(file.file_name().unwrap())).unwrap();
-        let (set, _) = rule_files::load(&RuleSettings { only: vec![empty.clone(), site.clone()], add: Vec::new(), local: true });
+        let (set, _) = rule_files::load(&RuleSettings { only: vec![empty.clone(), site.clone()], local: true, ..RuleSettings::default() });
         let theirs = theirs(&empty, &site);
         let different = theirs.iter().flat_map(|rule| {
             let name = rule["name"].to_string();
@@ -181,7 +181,7 @@ fn odd_rule_files_are_loaded_as_spamassassin_loads_them() {
 #[ignore = "needs spamassassin"]
 fn the_stock_folder_has_no_mistake() {
     for only in [vec![STOCK.into()], vec![STOCK.into(), site()]] {
-        let (_, complaints) = rule_files::load(&RuleSettings { only, add: Vec::new(), local: true });
+        let (_, complaints) = rule_files::load(&RuleSettings { only, local: true, ..RuleSettings::default() });
         let mistakes: Vec<String> =
             complaints.iter().filter(|complaint| complaint.severity > Severity::Note).map(ToString::to_string).collect();
         assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));

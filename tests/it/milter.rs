@@ -2,7 +2,8 @@
 
 use crate::mailserver::{ALL_OPTIONS, MailServer, Message, PLAIN};
 use hamgate::mail::{Arrival, Envelope};
-use hamgate::milter::{Door, Early, Judge, Judgement, Letter, Listener, Settings, Summary, Visit, judge::Afterwards, judge::Promise};
+use hamgate::milter::judge::{Afterwards, Promise, Stages};
+use hamgate::milter::{Door, Early, Judge, Judgement, Letter, Listener, Settings, Summary, Visit};
 use hamgate::outcome::{Action, Edit, Reply, Verdict};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ struct Obedient {
     letters: Arc<Mutex<Vec<(Arrival, Vec<u8>, bool)>>>,
 }
 
-impl Judge for Obedient {
+impl Stages for Obedient {
     fn mail<'a>(&'a self, _: &'a Visit, envelope: &'a Envelope) -> Promise<'a, Early> {
         let refused = envelope.mail_from.starts_with("refused@");
         Box::pin(async move {
@@ -36,6 +37,12 @@ impl Judge for Obedient {
                 _ => Early::Continue,
             }
         })
+    }
+}
+
+impl Judge for Obedient {
+    fn stages(&self) -> &dyn Stages {
+        self
     }
 
     fn message(&self, letter: Letter) -> Judgement {
@@ -402,7 +409,12 @@ fn at_the_deadline_of_a_stop_the_rest_is_asked_to_come_back() {
 #[test]
 fn a_new_judge_takes_over_between_messages() {
     struct Refuse;
+    impl Stages for Refuse {}
     impl Judge for Refuse {
+        fn stages(&self) -> &dyn Stages {
+            self
+        }
+
         fn message(&self, _: Letter) -> Judgement {
             judged(Action::Reject(Reply { code: 550, status: "5.7.1".into(), text: "no".into() }), Vec::new())
         }

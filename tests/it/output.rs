@@ -17,7 +17,7 @@ fn delivered(truth: &Path, case: &Path) -> Vec<u8> {
     if own.exists() {
         only.push(own);
     }
-    let (set, _) = rule_files::load(&RuleSettings { only, add: Vec::new(), local: true });
+    let (set, _) = rule_files::load(&RuleSettings { only, local: true, ..RuleSettings::default() });
     let engine = Engine::local(Program::new(set));
     let judged = engine.judge(std::fs::read(case).unwrap(), Arrival::FromFields, Wish::default());
     let set = &engine.program.set;

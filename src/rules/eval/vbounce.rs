@@ -1,17 +1,29 @@
-//! VBounce: whether a bounce is about mail that passed one of the site's own relays (`welcomelist_bounce_relays`).
+//! VBounce: whether a bounce is about mail that passed one of the site's own relays (`welcomelist_bounce_relays`); and, beyond
+//! SpamAssassin, whether it is about mail that was remembered when it was sent.
 
 use super::perl::{is_space, lossy, pattern};
 use super::{Accepts, Answered, Context, Row, local};
+use crate::mail::{Arrival, Envelope};
 use crate::rules::options::AddressList;
 
 pub(super) static ROWS: &[Row] = &[
     any("have_any_bounce_relays", |context, _| relays(context).is_some().into()),
     any("check_welcomelist_bounce_relays", check_welcomelist_bounce_relays),
     any("check_whitelist_bounce_relays", check_welcomelist_bounce_relays),
+    local("bounce_of_our_mail", "", Accepts::Any, |context, _| is_about(context, "ours")),
+    local("bounce_of_foreign_mail", "", Accepts::Any, |context, _| is_about(context, "foreign")),
 ];
 
 const fn any(name: &'static str, run: super::Function) -> Row {
     local(name, "VBounce", Accepts::Any, run)
+}
+
+/// Where `[bounces]` remembers what was sent; of delivered mail nothing is known.
+fn is_about(context: &Context<'_, '_>, what: &str) -> Answered {
+    match context.reading.arrival {
+        Arrival::Live(live) => live.1.macros.get(Envelope::BOUNCED).is_some_and(|word| word == what).into(),
+        Arrival::FromFields | Arrival::Sender(_) => Answered::Miss,
+    }
 }
 
 fn relays<'c>(context: &'c Context<'_, '_>) -> Option<&'c AddressList> {
