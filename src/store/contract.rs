@@ -68,6 +68,12 @@ fn a_source_is_taken_back_exactly(store: &dyn Tokens) {
     store.learn(&[bad]).unwrap();
     assert_eq!(store.revert(&Which { source: Some("poison".into()), since: None }).unwrap(), 1);
     assert_eq!(state(store), before);
+    let unasked = Lesson { source: Arc::from("auto:192.0.2.0/24:score=14"), ..lesson(3, Some(Label::Spam), &[5]) };
+    let other = Lesson { source: Arc::from("automat"), ..lesson(4, Some(Label::Spam), &[6]) };
+    store.learn(&[unasked, other]).unwrap();
+    assert_eq!(store.revert(&Which { source: Some("auto".into()), since: None }).unwrap(), 1, "a source stands for all below it");
+    store.learn(&[lesson(4, None, &[])]).unwrap();
+    assert_eq!(state(store), before);
 }
 
 fn what_a_lesson_replaced_comes_back_with_its_revert(store: &dyn Tokens) {

@@ -55,7 +55,13 @@ pub struct LessonEntry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Which {
     pub since: Option<u64>,
+    /// The source, and all below it: `auto` names `auto:192.0.2.0/24:score=14.2` too.
     pub source: Option<String>,
+}
+
+/// Whether a source of the journal is the one named, or below it.
+pub(super) fn is_below(source: &str, named: &str) -> bool {
+    source.strip_prefix(named).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 /// Sorted tokens as differences, seven bits an octet, low bits first.

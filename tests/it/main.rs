@@ -7,6 +7,7 @@ mod ambiguous_shapes;
 mod arc;
 mod attachment_files;
 mod attachments;
+mod autolearn;
 mod bayes_spamassassin;
 mod bayes_speed;
 mod clamd;

@@ -7,7 +7,7 @@ use rusqlite::{Row, Transaction, params};
 use std::collections::BTreeMap;
 
 /// Conditions of `Which`, as parameters 1 and 2.
-pub(super) const WHICH: &str = "(?1 IS NULL OR at >= ?1) AND (?2 IS NULL OR source = ?2)";
+pub(super) const WHICH: &str = "(?1 IS NULL OR at >= ?1) AND (?2 IS NULL OR source = ?2 OR substr(source, 1, length(?2) + 1) = ?2 || ':')";
 
 /// Counts of many lessons on their way into the tables: a token that many of them hold is written once.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! Lessons on a server: journal entries and the script that changes counts and journal at once.
 
 use super::{CLASSIFIERS, Keys, names, scan};
-use crate::store::lessons::{pack, unpack};
+use crate::store::lessons::{is_below, pack, unpack};
 use crate::store::{Effect, Label, Lesson, LessonEntry, Token, Trouble, Which};
 use redis::{Connection, Script};
 use std::collections::HashMap;
@@ -75,7 +75,7 @@ impl Entry {
     }
 
     fn is_named_by(&self, which: &Which) -> bool {
-        which.since.is_none_or(|since| self.at >= since) && which.source.as_ref().is_none_or(|source| *source == self.source)
+        which.since.is_none_or(|since| self.at >= since) && which.source.as_ref().is_none_or(|source| is_below(&self.source, source))
     }
 }
 
