@@ -4,9 +4,10 @@ use super::hash::TokenKey;
 use super::{Opinion, Settings, TokenRules, digest, spamassassin};
 use crate::facts::{Answer, Bayes};
 use crate::mail::Reading;
-use crate::store::{self, Effect, Label, Lesson, Token, Tokens, Trouble};
+use crate::store::{self, Count, Effect, Label, Lesson, Token, Tokens, Totals, Trouble};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub struct Classifier {
     store: Arc<dyn Tokens>,
@@ -14,6 +15,8 @@ pub struct Classifier {
     rules: TokenRules,
     options: spamassassin::Options,
     least_learned: u64,
+    /// The store knows that tokens come from these rules.
+    is_known: AtomicBool,
 }
 
 impl Classifier {
@@ -29,8 +32,14 @@ impl Classifier {
     /// Over a store that is open.
     ///
     /// # Errors
-    /// The store does not tell its key.
+    /// The store does not tell its key, or was filled under other token rules.
     pub fn over(store: Arc<dyn Tokens>, settings: &Settings) -> Result<Classifier, Trouble> {
+        let rules = store.rules()?;
+        if let Some(rules) = rules.filter(|rules| rules != settings.tokens.name())
+            && !store.classifiers()?.is_empty()
+        {
+            return Err(store::under_others(&rules, settings.tokens.name()));
+        }
         let key = TokenKey::new(store.key()?);
         Ok(Classifier {
             store,
@@ -38,6 +47,7 @@ impl Classifier {
             rules: settings.tokens,
             options: spamassassin::Options::default(),
             least_learned: settings.least_learned,
+            is_known: AtomicBool::new(false),
         })
     }
 
@@ -80,7 +90,12 @@ impl Classifier {
         if totals.spam < self.least_learned || totals.ham < self.least_learned {
             return Ok(None);
         }
-        Ok(self.rules.opinion(&counts, totals))
+        Ok(self.opinion(&counts, totals))
+    }
+
+    /// What counts of a message's tokens say; `None`: none of them says anything.
+    pub fn opinion(&self, counts: &[Count], totals: Totals) -> Option<Opinion> {
+        self.rules.opinion(counts, totals, &self.options)
     }
 
     /// What learning this message means; `label` `None` forgets it.
@@ -92,6 +107,10 @@ impl Classifier {
     /// # Errors
     /// The store could not; nothing of the batch was learned.
     pub fn learn(&self, lessons: &[Lesson]) -> Result<Vec<Effect>, Trouble> {
+        if !self.is_known.load(Ordering::Relaxed) {
+            self.store.fill_under(self.rules.name())?;
+            self.is_known.store(true, Ordering::Relaxed);
+        }
         self.store.learn(lessons)
     }
 }

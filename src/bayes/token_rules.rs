@@ -21,6 +21,14 @@ pub enum TokenRules {
 }
 
 impl TokenRules {
+    /// As the configuration writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TokenRules::Hamgate => "hamgate",
+            TokenRules::SpamAssassin => "spamassassin",
+        }
+    }
+
     /// The tokens of a message, sorted, each once. `options` are those of SpamAssassin's rule files.
     pub fn tokens(self, reading: &Reading<'_>, key: &TokenKey, options: &spamassassin::Options) -> Vec<Token> {
         match self {
@@ -30,9 +38,13 @@ impl TokenRules {
     }
 
     /// What the counts of a message's tokens say; `None`: none of them says anything.
-    pub fn opinion(self, counts: &[Count], totals: Totals) -> Option<Opinion> {
+    /// `options` are those of SpamAssassin's rule files.
+    pub fn opinion(self, counts: &[Count], totals: Totals, options: &spamassassin::Options) -> Option<Opinion> {
         match self {
-            TokenRules::SpamAssassin => spamassassin::probability(counts, totals).map(Opinion::of_probability),
+            TokenRules::SpamAssassin => {
+                let least = if options.hapaxes { 1 } else { 2 };
+                spamassassin::probability(counts, totals, least).map(Opinion::of_probability)
+            }
             TokenRules::Hamgate => {
                 let weights = Weights::default();
                 let known = counts.iter().filter(|count| count.spam + count.ham > 0);

@@ -149,7 +149,9 @@ pub fn run(args: Args) -> ExitCode {
         eprintln!("hamgate: {trouble}; what was counted is learned, the rest is not: give the same command again");
         return ExitCode::FAILURE;
     }
-    if let Err(trouble) = opened.classifier.store().expire(&opened.user, opened.config.bayes.most_tokens) {
+    if let Some(keep) = classifier::kept(&opened.config.bayes, &opened.options)
+        && let Err(trouble) = opened.classifier.store().expire(&opened.user, keep)
+    {
         eprintln!("hamgate: old tokens were not taken out: {trouble}");
     }
     if counts.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }

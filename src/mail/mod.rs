@@ -38,7 +38,7 @@ pub use envelope::{Arrival, Client, Envelope};
 pub use fields::Field;
 pub use headers::HeaderQuery;
 pub use html::HtmlFacts;
-pub use links::Link;
+pub use links::{Link, LinkKind};
 pub use message::Mail;
 pub use options::ViewOptions;
 pub use part::{Part, PartId};

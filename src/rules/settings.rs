@@ -239,10 +239,10 @@ const BAYES: &[Row] = &[
     flag("bayes_use_hapaxes"),
     number("bayes_expiry_max_db_size"),
     flag("bayes_auto_expire"),
-    seconds("bayes_token_ttl"),
-    seconds("bayes_seen_ttl"),
+    seconds("bayes_token_ttl").idle(STORE),
+    seconds("bayes_seen_ttl").idle(STORE),
     number("bayes_max_token_length").of("Bayes"),
-    row("bayes_stopword_languages", Kind::LowerWords).of("Bayes"),
+    text("bayes_stopword_languages").of("Bayes"),
 ];
 
 const PLUGINS: &[Row] = &[

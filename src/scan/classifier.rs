@@ -58,6 +58,8 @@ pub struct Judge {
     tokens: spamassassin::Options,
     /// Messages of spam and of ham that must have been learned.
     least: (u64, u64),
+    /// Tokens that stay of one classifier.
+    kept: Option<u64>,
     /// `use_learner`, `use_bayes`.
     enabled: bool,
     open: Mutex<Open>,
@@ -92,6 +94,7 @@ impl Judge {
             access,
             tokens: token_options(options),
             least: (least("bayes_min_spam_num"), least("bayes_min_ham_num")),
+            kept: kept(settings, options),
             enabled: settings.enabled && options.is_on("use_learner", true) && options.is_on("use_bayes", true),
             open: Mutex::default(),
             told: Mutex::default(),
@@ -198,7 +201,7 @@ impl Judge {
         if let Some((user, weight)) = self.user(arrival) {
             add_own(classifier, &user, weight, &tokens, &mut totals, &mut counts)?;
         }
-        Ok(self.settings.tokens.opinion(&counts, totals))
+        Ok(classifier.opinion(&counts, totals))
     }
 
     /// Whose classifier is asked beside the site's: that of the one user behind all recipients.
@@ -219,10 +222,11 @@ impl Judge {
             let classifier = judge.classifier().ok_or_else(|| Trouble("the store of the classifier is away".to_owned()))?;
             let effects = classifier.learn(lessons)?;
             let fresh = effects.iter().filter(|effect| matches!(effect, Effect::Learned | Effect::Relearned)).count() as u64;
-            if since.fetch_add(fresh, Ordering::Relaxed) + fresh >= EXPIRY {
+            let is_time = since.fetch_add(fresh, Ordering::Relaxed) + fresh >= EXPIRY;
+            if let Some(keep) = judge.kept.filter(|_| is_time) {
                 since.store(0, Ordering::Relaxed);
                 for name in classifier.store().classifiers()? {
-                    classifier.store().expire(&name, judge.settings.most_tokens)?;
+                    classifier.store().expire(&name, keep)?;
                 }
             }
             Ok(effects)
@@ -259,11 +263,30 @@ fn add_own(
     Ok(())
 }
 
+/// Tokens that one classifier keeps when it is expired unasked; `None`: it is not (`bayes_auto_expire 0`). SpamAssassin keeps at
+/// least 100,000 (BayesStore.pm).
+pub fn kept(settings: &Settings, options: &Options) -> Option<u64> {
+    let size = options.number("bayes_expiry_max_db_size", 0.0);
+    let most = if size > 0.0 { (size as u64).max(100_000) } else { settings.most_tokens };
+    options.is_on("bayes_auto_expire", true).then_some(most)
+}
+
 /// What rule files say of tokens.
 pub fn token_options(options: &Options) -> spamassassin::Options {
     let mut tokens = spamassassin::Options::default();
     tokens.ignored_fields.extend(options.word_list("bayes_ignore_header").iter().map(|name| name.to_ascii_lowercase()));
     tokens.longest = options.number("bayes_max_token_length", tokens.longest as f64).max(1.0) as usize;
+    tokens.hapaxes = options.is_on("bayes_use_hapaxes", true);
+    if let Some(sources) = options.words.get("bayes_token_sources") {
+        tokens.sources = spamassassin::Sources::of(sources);
+    }
+    let patterns = options.tables.get("bayes_stopword");
+    let languages = options.text("bayes_stopword_languages", "en").to_lowercase();
+    if patterns.is_some() || languages != "en" {
+        let languages = languages.split([',', ' ', '\t']).filter(|language| language.len() == 2);
+        let pattern = |language| patterns.and_then(|patterns| patterns.get(language)).map(String::as_str);
+        tokens.stopwords = spamassassin::Stopwords::of(languages.map(|language| (language, pattern(language))));
+    }
     tokens
 }
 

@@ -19,7 +19,7 @@ pub use lessons::{Effect, Label, Lesson, LessonEntry, Which};
 pub use settings::Settings;
 pub use sqlite::Sqlite;
 pub use sqlite::pace::PaceFile;
-pub use tokens::{Count, Expired, LastExpiry, Token, Tokens, Totals};
+pub use tokens::{Count, Expired, LastExpiry, Token, Tokens, Totals, under_others};
 pub use valkey::Valkey;
 pub use windows::Windows;
 

@@ -55,7 +55,7 @@ impl LastExpiry {
 }
 
 /// What was learned under one kind of tokens is of no use to another.
-pub(super) fn under_others(before: &str, now: &str) -> Trouble {
+pub fn under_others(before: &str, now: &str) -> Trouble {
     Trouble(format!(
         "what is here was learned with tokens = \"{before}\", the configuration says \"{now}\": write the former below [bayes], or name another place"
     ))

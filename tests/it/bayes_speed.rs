@@ -44,7 +44,7 @@ fn an_opinion_from_half_a_million_tokens_is_cheap() {
         let mut opinions = 0;
         for tokens in &all {
             let (totals, counts) = store.counts("", tokens).unwrap();
-            opinions += usize::from(TokenRules::Hamgate.opinion(&counts, totals).is_some());
+            opinions += usize::from(TokenRules::Hamgate.opinion(&counts, totals, &options).is_some());
         }
         let each = (cpu_ms() - begun) / all.len() as f64;
         println!("{round} round: look-up and score {each:.3} ms a message, {opinions} opinions");

@@ -65,6 +65,11 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// As many as HAMGATE_SAMPLE says, else `whole`.
+pub fn sample(whole: usize) -> usize {
+    std::env::var("HAMGATE_SAMPLE").ok().and_then(|text| text.parse().ok()).unwrap_or(whole)
+}
+
 /// At most `most` messages of the corpus, spread over all of it, in a fixed order.
 pub fn corpus(most: usize) -> Vec<PathBuf> {
     let root = given("HAMGATE_CORPUS");

@@ -3,7 +3,7 @@
 use super::measures::Scored;
 use super::model::{Model, Row};
 use super::protocol::{Plan, Sample, Step};
-use crate::bayes::{Opinion, TokenRules};
+use crate::bayes::{Opinion, TokenRules, spamassassin};
 use crate::store::{Count, Token, Totals};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -35,15 +35,17 @@ impl Memory {
         }
     }
 
-    fn opinion(&self, tokens: &[Token], rules: TokenRules) -> Option<Opinion> {
+    fn opinion(&self, tokens: &[Token], evidence: &Evidence<'_>) -> Option<Opinion> {
         let counts: Vec<Count> = tokens.iter().filter_map(|token| self.counts.get(token).copied()).collect();
-        rules.opinion(&counts, self.totals)
+        evidence.rules.opinion(&counts, self.totals, evidence.options)
     }
 }
 
 /// What the classifiers read of each sample.
 pub struct Evidence<'e> {
     pub rules: TokenRules,
+    /// What rule files say of SpamAssassin's tokens.
+    pub options: &'e spamassassin::Options,
     pub tokens: &'e [Vec<Token>],
     /// Rules and sub-rules that hit, by number, and how many there are; for the rule model.
     pub hits: Option<(&'e [Vec<u32>], usize)>,
@@ -100,7 +102,7 @@ pub fn walk(plan: &Plan, samples: &[Sample], evidence: &Evidence<'_>, clock: &dy
                 fitter.learned.push(i);
             }
             Step::Score(i) => {
-                let opinion = memory.opinion(&evidence.tokens[i], evidence.rules);
+                let opinion = memory.opinion(&evidence.tokens[i], evidence);
                 walk.scoring += clock().saturating_sub(begun);
                 let scored = |score| Scored { path: samples[i].path.clone(), spam: samples[i].spam, fold: folds[i], score };
                 walk.bayes.push(scored(opinion.map_or(0.0, |opinion| opinion.log_odds)));
@@ -147,7 +149,8 @@ mod tests {
         let tokens: Vec<Vec<Token>> = (0..60).map(|i| (0..20).map(|n| 100 * (i % 2) + n).collect()).collect();
         let hits: Vec<Vec<u32>> = (0..60).map(|i| vec![i % 2, 2]).collect();
         let plan = Plan { protocol: Protocol::Folds, folds: 5, salt: String::new(), until: None, small: 0 };
-        let evidence = Evidence { rules: TokenRules::Hamgate, tokens: &tokens, hits: Some((&hits, 3)) };
+        let evidence =
+            Evidence { rules: TokenRules::Hamgate, options: &spamassassin::Options::default(), tokens: &tokens, hits: Some((&hits, 3)) };
         let walk = walk(&plan, &samples, &evidence, &|| Duration::ZERO);
         for scored in [&walk.bayes, &walk.model, &walk.joined()] {
             assert_eq!(scored.len(), 60);

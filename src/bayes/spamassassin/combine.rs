@@ -11,11 +11,12 @@ const SIGNIFICANT: usize = 150;
 const SMALL: f64 = 1e-200;
 
 /// `None`: no token says anything, or one kind was never learned.
-pub fn probability(counts: &[Count], totals: Totals) -> Option<f64> {
+/// Tokens seen in fewer than `least` messages are left out.
+pub fn probability(counts: &[Count], totals: Totals, least: u32) -> Option<f64> {
     if totals.spam == 0 || totals.ham == 0 {
         return None;
     }
-    let known = counts.iter().filter(|count| count.spam + count.ham > 0);
+    let known = counts.iter().filter(|count| count.spam.saturating_add(count.ham) >= least.max(1));
     let mut each: Vec<f64> = known.map(|count| of_token(*count, totals)).filter(|p| (p - 0.5).abs() >= LEAST).collect();
     each.sort_by(|a, b| (b - 0.5).abs().total_cmp(&(a - 0.5).abs()));
     each.truncate(SIGNIFICANT);
@@ -78,17 +79,19 @@ mod tests {
     fn one_side_wins_and_none_is_no_opinion() {
         let totals = Totals { spam: 200, ham: 300 };
         let spammy = vec![Count { spam: 20, ham: 0 }; 30];
-        assert!(probability(&spammy, totals).unwrap() > 0.999);
+        assert!(probability(&spammy, totals, 1).unwrap() > 0.999);
         let hammy = vec![Count { spam: 0, ham: 20 }; 30];
-        assert!(probability(&hammy, totals).unwrap() < 0.001);
-        assert_eq!(probability(&[Count { spam: 2, ham: 3 }], totals), None);
-        assert_eq!(probability(&spammy, Totals { spam: 0, ham: 300 }), None);
+        assert!(probability(&hammy, totals, 1).unwrap() < 0.001);
+        assert_eq!(probability(&[Count { spam: 2, ham: 3 }], totals, 1), None);
+        let hapaxes = [Count { spam: 1, ham: 0 }; 9];
+        assert_eq!((probability(&hapaxes, totals, 2), probability(&hapaxes, totals, 1).is_some()), (None, true));
+        assert_eq!(probability(&spammy, Totals { spam: 0, ham: 300 }, 1), None);
     }
 
     #[test]
     fn hundreds_of_strong_tokens_do_not_underflow() {
         let totals = Totals { spam: 5_000, ham: 5_000 };
         let strong = vec![Count { spam: 4_000, ham: 0 }; 150];
-        assert!((probability(&strong, totals).unwrap() - 1.0).abs() < 1e-9);
+        assert!((probability(&strong, totals, 1).unwrap() - 1.0).abs() < 1e-9);
     }
 }

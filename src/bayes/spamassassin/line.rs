@@ -1,7 +1,7 @@
 //! A line of text to SpamAssassin's tokens (Bayes.pm, _tokenize_line). Everything is octets; words are ASCII's.
 
+use super::options::Stopwords;
 use regex::bytes::Regex;
-use std::collections::HashSet;
 use std::sync::LazyLock;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,27 +9,6 @@ pub enum Region {
     Field,
     Text,
     Link,
-}
-
-/// English words that say nothing (bayes_stopword_en), of three letters or more, as they are compared: in any case.
-const ENGLISH: &str = "able already all and any are because both can come each mail email even few first for from give have has http \
-    information into it's just know like long look made mail mailing mailto make many more most much need not now number off only one \
-    out own people place right same see such that this through the time using web where why with without work world year years you \
-    your you're";
-
-pub struct Stopwords(&'static HashSet<&'static [u8]>);
-
-impl Default for Stopwords {
-    fn default() -> Self {
-        static WORDS: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| ENGLISH.split_ascii_whitespace().map(str::as_bytes).collect());
-        Stopwords(&WORDS)
-    }
-}
-
-impl Stopwords {
-    fn holds(&self, token: &[u8]) -> bool {
-        token.len() <= 11 && self.0.contains(token.to_ascii_lowercase().as_slice())
-    }
 }
 
 /// Runs of dots and dashes between words, and capitals that only begin a sentence.
@@ -49,7 +28,7 @@ static PATTERNS: LazyLock<Option<Patterns>> = LazyLock::new(|| {
 
 /// Reads lines; hands on one token after the other.
 pub struct Lines<'e> {
-    pub stopwords: Stopwords,
+    pub stopwords: &'e Stopwords,
     pub longest: usize,
     /// Tokens handed on so far.
     pub count: usize,
@@ -252,7 +231,7 @@ mod tests {
     fn all(text: &str, region: Region) -> Vec<String> {
         let mut found = Vec::new();
         let mut each = |token: &[u8]| found.push(String::from_utf8_lossy(token).into_owned());
-        Lines { stopwords: Stopwords::default(), longest: 15, count: 0, each: &mut each }.read(text.as_bytes(), b"", region);
+        Lines { stopwords: &Stopwords::default(), longest: 15, count: 0, each: &mut each }.read(text.as_bytes(), b"", region);
         found
     }
 

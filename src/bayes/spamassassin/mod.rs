@@ -4,35 +4,23 @@
 mod combine;
 mod fields;
 mod line;
+mod options;
 mod received;
 
 pub use combine::probability;
+pub use options::{Options, Sources, Stopwords};
 
 use super::hash::TokenKey;
-use crate::mail::Reading;
+use crate::mail::{LinkKind, Reading};
 use crate::store::Token;
-use line::{Region, Stopwords};
-use std::collections::HashSet;
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use line::Region;
+use std::borrow::Cow;
 
 /// Tokens read of the text, of the links and of the fields (Bayes.pm, tokenize).
 const MOST_TEXT: usize = 50_000;
 const MOST_LINKS: usize = 10_000;
 const MOST_FIELDS: usize = 10_000;
-
-/// What rule files say of tokens.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Names of fields that are not read (`bayes_ignore_header`), lower case.
-    pub ignored_fields: HashSet<String>,
-    /// Octets from which a token is cut to its beginning (`bayes_max_token_length`).
-    pub longest: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { ignored_fields: HashSet::new(), longest: 15 }
-    }
-}
 
 /// The tokens of a message, sorted, each once.
 pub fn tokens(reading: &Reading<'_>, key: &TokenKey, options: &Options) -> Vec<Token> {
@@ -44,27 +32,82 @@ pub fn tokens(reading: &Reading<'_>, key: &TokenKey, options: &Options) -> Vec<T
 }
 
 /// Calls `each` for every token in words, as SpamAssassin hashes them.
-fn words(reading: &Reading<'_>, options: &Options, each: &mut dyn FnMut(&[u8])) {
-    let mut lines = line::Lines { stopwords: Stopwords::default(), longest: options.longest, count: 0, each };
-    for (region, prefix, texts, most) in [
-        (Region::Text, &b""[..], reading.visible(), MOST_TEXT),
-        (Region::Link, b"", reading.uris(), MOST_LINKS),
-        (Region::Text, b"I*:", reading.invisible(), MOST_TEXT),
-    ] {
+pub fn words(reading: &Reading<'_>, options: &Options, each: &mut dyn FnMut(&[u8])) {
+    if options.sources.mimepart {
+        parts(reading, each);
+    }
+    let Options { ignored_fields, longest, sources, stopwords, hapaxes: _ } = options;
+    let mut lines = line::Lines { stopwords, longest: *longest, count: 0, each };
+    let none = Cow::Borrowed(&[][..]);
+    let visible = if sources.visible { Cow::Borrowed(reading.visible()) } else { none.clone() };
+    let uris = if sources.uri { links(reading) } else { none.clone() };
+    let invisible = if sources.invisible { Cow::Borrowed(reading.invisible()) } else { none };
+    for (region, prefix, texts, most) in
+        [(Region::Text, &b""[..], visible, MOST_TEXT), (Region::Link, b"", uris, MOST_LINKS), (Region::Text, b"I*:", invisible, MOST_TEXT)]
+    {
         lines.count = 0;
-        for text in texts {
+        for text in texts.iter() {
             lines.read(text, prefix, region);
             if lines.count >= most {
                 break;
             }
         }
     }
+    if !sources.header {
+        return;
+    }
     lines.count = 0;
-    for (name, value) in fields::collect(reading, &options.ignored_fields) {
+    for (name, value) in fields::collect(reading, ignored_fields) {
         lines.read(&value, &[b"H", name.as_slice(), b":"].concat(), Region::Field);
         if lines.count >= MOST_FIELDS {
             break;
         }
+    }
+}
+
+/// Links of HTML stay characters where those of text are octets: what is beyond Latin-1 is no token, and the rest is hashed as
+/// octets of Latin-1.
+fn links<'r>(reading: &'r Reading<'_>) -> Cow<'r, [Vec<u8>]> {
+    let uris = reading.uris();
+    if uris.iter().all(|uri| uri.is_ascii()) {
+        return Cow::Borrowed(uris);
+    }
+    let mut texts = Vec::with_capacity(uris.len());
+    for uri in uris {
+        let is_of = |wanted: fn(&LinkKind) -> bool| {
+            reading.links().iter().filter(|link| link.raw == *uri || link.cleaned.contains(uri)).any(|link| link.kinds.iter().any(wanted))
+        };
+        let of_html = !uri.is_ascii() && is_of(|kind| matches!(kind, LinkKind::Html(_)));
+        if of_html {
+            let latin = |c: char| u8::try_from(u32::from(c)).unwrap_or(b' ');
+            texts.push(String::from_utf8_lossy(uri).chars().map(latin).collect());
+        }
+        if !of_html || is_of(|kind| *kind == LinkKind::Parsed) {
+            texts.push(uri.clone());
+        }
+    }
+    Cow::Owned(texts)
+}
+
+/// Contents that many parts have, by digest and type, and what stands for them.
+const FREQUENT: &[(&str, &str, &str)] = &[
+    ("da39a3ee5e6b4b0d3255bfef95601890afd80709", "text/plain", "Empty-Plaintext"),
+    ("da39a3ee5e6b4b0d3255bfef95601890afd80709", "text/html", "Empty-HTML"),
+    ("da39a3ee5e6b4b0d3255bfef95601890afd80709", "text/xml", "Empty-XML"),
+    ("adc83b19e793491b1c6ea0fd8b46cd9f32e592fc", "text/plain", "OneNL-Plaintext"),
+    ("adc83b19e793491b1c6ea0fd8b46cd9f32e592fc", "text/html", "OneNL-HTML"),
+    ("71853c6197a6a7f222db0f1978c7cb232b87c5ee", "text/plain", "TwoNL-Plaintext"),
+    ("71853c6197a6a7f222db0f1978c7cb232b87c5ee", "text/html", "TwoNL-HTML"),
+];
+
+/// SHA-1 and type of each part.
+fn parts(reading: &Reading<'_>, each: &mut dyn FnMut(&[u8])) {
+    for part in reading.mail.parts().iter().filter(|part| part.is_leaf()) {
+        let octets = digest(&SHA1_FOR_LEGACY_USE_ONLY, part.decoded());
+        let hex: String = octets.as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
+        let kind = part.content_type.as_str();
+        let frequent = FREQUENT.iter().find(|(digest, of, _)| *digest == hex && *of == kind);
+        each(frequent.map_or_else(|| format!("MIME:{hex}:{kind}"), |(_, _, name)| format!("MIME:{name}")).as_bytes());
     }
 }
 
@@ -74,11 +117,15 @@ mod tests {
     use crate::mail::{Arrival, Mail, ViewOptions};
 
     fn all(raw: &str) -> Vec<String> {
+        all_with(raw, &Options::default())
+    }
+
+    fn all_with(raw: &str, options: &Options) -> Vec<String> {
         let mail = Mail::parse(raw.as_bytes().to_vec());
         let (arrival, views) = (Arrival::FromFields, ViewOptions::default());
         let reading = Reading::new(&mail, &arrival, &views);
         let mut found = Vec::new();
-        words(&reading, &Options::default(), &mut |word| found.push(String::from_utf8_lossy(word).into_owned()));
+        words(&reading, options, &mut |word| found.push(String::from_utf8_lossy(word).into_owned()));
         found
     }
 
@@ -104,5 +151,21 @@ mod tests {
         }
         let unwanted = ["HSubject", "HDate", "HX-Face", "see"];
         assert!(!found.iter().any(|token| unwanted.iter().any(|word| token.starts_with(word))), "{found:?}");
+    }
+
+    #[test]
+    fn only_the_sources_that_were_chosen_are_read() {
+        let raw = "From: Anna <anna@mail.example.com>\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
+                   offer http://www.example.net/x\n--b\nContent-Type: text/html\n\n\n--b--\n";
+        let with = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            all_with(raw, &Options { sources: Sources::of(&words), ..Options::default() })
+        };
+        assert_eq!(with(&[]), Vec::<String>::new());
+        assert!(with(&["header"]).iter().all(|token| token.starts_with('H')));
+        assert!(with(&["visible"]).contains(&"offer".to_owned()));
+        assert!(!with(&["uri"]).contains(&"offer".to_owned()) && with(&["uri"]).iter().any(|token| token.contains("example.net")));
+        let parts = with(&["mimepart"]);
+        assert!(parts.len() == 2 && parts[0].ends_with(":text/plain") && parts[1] == "MIME:OneNL-HTML", "{parts:?}");
     }
 }

@@ -14,7 +14,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<(), String> {
     let open = args.place.open()?;
-    open.classifier.store().backup(&args.to).map_err(told)?;
+    open.store.backup(&args.to).map_err(told)?;
     println!("{} and its key, {}: keep them apart from each other", args.to.display(), args.to.with_extension("key").display());
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `hamgate bayes dump`: every token, in the columns of `sa-learn --dump data`; or the journal.
 
 use super::place::{Place, told};
+use crate::bayes::spamassassin;
 use crate::store::{Count, Label, Which};
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
@@ -16,7 +17,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<(), String> {
     let open = args.place.open()?;
-    let store = open.classifier.store();
+    let store = &open.store;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut written = Ok(());
     if args.lessons {
@@ -33,9 +34,13 @@ pub fn run(args: &Args) -> Result<(), String> {
         store.lessons(&Which::default(), each).map_err(told)?;
     } else {
         let (totals, _) = store.counts("", &[]).map_err(told)?;
-        let rules = open.config.bayes.tokens;
         let each = &mut |token: u64, count: Count, day: u32| {
-            let probability = rules.opinion(&[count], totals).map_or(0.5, |opinion| opinion.probability);
+            let probability = open
+                .config
+                .bayes
+                .tokens
+                .opinion(&[count], totals, &spamassassin::Options::default())
+                .map_or(0.5, |opinion| opinion.probability);
             if written.is_ok() {
                 written = writeln!(out, "{probability:.3} {:10} {:10} {:10}  {token:010x}", count.spam, count.ham, u64::from(day) * 86_400);
             }

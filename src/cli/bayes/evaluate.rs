@@ -8,6 +8,7 @@ use crate::bayes::hash::TokenKey;
 use crate::bayes::{TokenRules, spamassassin};
 use crate::cli::engine::RuleArgs;
 use crate::mail::{Arrival, Mail, Reading, ViewOptions};
+use crate::scan::classifier;
 use crate::scan::{Engine, Wish};
 use crate::store::Token;
 use clap::ValueEnum;
@@ -146,7 +147,7 @@ fn evaluated(args: &Args) -> Result<String, String> {
     let until = if protocol == Protocol::Split { Some(until.unwrap_or(i64::MIN)) } else { until };
     let plan = Plan { protocol, folds: args.folds, salt: args.salt.clone(), until, small: args.small };
     let hits = args.with_rules.then_some((read.hits.as_slice(), read.names.len()));
-    let evidence = Evidence { rules: args.tokens.rules(), tokens: &read.tokens, hits };
+    let evidence = Evidence { rules: args.tokens.rules(), options: &read.options, tokens: &read.tokens, hits };
     let walk = walk(&plan, &samples, &evidence, &thread_cpu);
     let cost = Cost::of(&read, &walk);
     let mut text = HEADER.to_owned() + &row("bayes", &measure(&walk.bayes), Some((&cost, walk.tokens)));
@@ -178,6 +179,8 @@ fn engine(args: &Args) -> Result<Option<Engine>, String> {
 /// What the classifiers read of the messages, in their order.
 #[derive(Default)]
 struct Read {
+    /// What rule files say of SpamAssassin's tokens.
+    options: spamassassin::Options,
     tokens: Vec<Vec<Token>>,
     hits: Vec<Vec<u32>>,
     /// Numbers of rules and sub-rules.
@@ -191,15 +194,15 @@ fn read(args: &Args, messages: &[Vec<u8>], engine: Option<&Engine>) -> Read {
     let key = TokenKey::new([0; 16]);
     let plain = ViewOptions::default();
     let views = engine.map_or(&plain, |engine| &engine.program.set.options.view);
-    let options = engine.map(options_of).unwrap_or_default();
-    let mut read = Read::default();
+    let options = engine.map(|engine| classifier::token_options(&engine.program.set.options)).unwrap_or_default();
+    let mut read = Read { options, ..Read::default() };
     for raw in messages {
         let begun = thread_cpu();
         let mail = Mail::parse(raw.clone());
         let reading = Reading::new(&mail, &Arrival::FromFields, views);
         reading.links();
         let parsed = thread_cpu();
-        read.tokens.push(args.tokens.rules().tokens(&reading, &key, &options));
+        read.tokens.push(args.tokens.rules().tokens(&reading, &key, &read.options));
         read.parsing += parsed.saturating_sub(begun);
         read.tokenizing += thread_cpu().saturating_sub(parsed);
         if let Some(engine) = engine.filter(|_| args.with_rules) {
@@ -208,12 +211,6 @@ fn read(args: &Args, messages: &[Vec<u8>], engine: Option<&Engine>) -> Read {
         }
     }
     read
-}
-
-/// What rule files say of SpamAssassin's tokens.
-fn options_of(engine: &Engine) -> spamassassin::Options {
-    let words = engine.program.set.options.words.get("bayes_ignore_header");
-    spamassassin::Options { ignored_fields: words.into_iter().flatten().cloned().collect(), ..spamassassin::Options::default() }
 }
 
 fn hits_of(engine: &Engine, raw: &[u8], names: &mut BTreeMap<Arc<str>, u32>) -> Vec<u32> {

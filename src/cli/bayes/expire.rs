@@ -1,20 +1,26 @@
 //! `hamgate bayes expire`: drops tokens not seen for the longest time.
 
 use super::place::{Place, told};
+use crate::scan::classifier;
+use crate::service::rule_files;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     place: Place,
-    /// Tokens that stay (default: most_tokens of [bayes]).
+    /// Tokens that stay (default: bayes_expiry_max_db_size of rule files, else most_tokens of [bayes]).
     #[arg(long, value_name = "N")]
     keep: Option<u64>,
 }
 
 pub fn run(args: &Args) -> Result<(), String> {
     let open = args.place.open()?;
-    let keep = args.keep.unwrap_or(open.config.bayes.most_tokens);
-    let expired = open.classifier.store().expire("", keep).map_err(told)?;
+    let usual = || {
+        let (set, _) = rule_files::load_all(&open.config);
+        classifier::kept(&open.config.bayes, &set.options).unwrap_or(open.config.bayes.most_tokens)
+    };
+    let keep = args.keep.unwrap_or_else(usual);
+    let expired = open.store.expire("", keep).map_err(told)?;
     println!("{} tokens dropped, {} stay", expired.removed, expired.kept);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::place::{Place, told};
 use crate::bayes::TokenRules;
-use crate::bayes::hash::from_backup;
+use crate::bayes::hash::{TokenKey, from_backup};
 use crate::store::{Count, Token, Totals};
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -31,6 +31,9 @@ struct Backup {
 
 pub fn run(args: &Args) -> Result<(), String> {
     let open = args.place.open()?;
+    if open.config.bayes.tokens != TokenRules::SpamAssassin {
+        return Err("these tokens are SpamAssassin's: write tokens = \"spamassassin\" below [bayes] first, or they say nothing".to_owned());
+    }
     let away = |error: std::io::Error| format!("{}: {error}", args.from.display());
     let file: Box<dyn Read> = if args.from.as_os_str() == "-" {
         Box::new(std::io::stdin().lock())
@@ -38,7 +41,7 @@ pub fn run(args: &Args) -> Result<(), String> {
         Box::new(std::fs::File::open(&args.from).map_err(away)?)
     };
     let backup = read(BufReader::new(file)).map_err(|why| format!("{}:{why}", args.from.display()))?;
-    let store = open.classifier.store();
+    let store = open.store;
     let (before, _) = store.counts("", &[]).map_err(told)?;
     if before != Totals::default() && !args.add {
         return Err(format!(
@@ -46,14 +49,12 @@ pub fn run(args: &Args) -> Result<(), String> {
             before.spam, before.ham
         ));
     }
-    let key = open.classifier.key().clone();
+    store.fill_under(TokenRules::SpamAssassin.name()).map_err(told)?;
+    let key = TokenKey::new(store.key().map_err(told)?);
     let mut rows = backup.rows.iter().map(|(tail, count, day)| -> (Token, Count, u32) { (key.of_sha1(*tail), *count, *day) });
     let tokens = store.import("", backup.totals, &mut rows).map_err(told)?;
     println!("imported: {} spam, {} ham, {tokens} tokens", backup.totals.spam, backup.totals.ham);
     println!("the {} messages themselves stay unknown: learned again here they count again, and cannot be forgotten", backup.seen);
-    if open.config.bayes.tokens != TokenRules::SpamAssassin {
-        println!("these tokens are SpamAssassin's: write tokens = \"spamassassin\" below [bayes], or they say nothing");
-    }
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! Which store: options that all commands about it share.
 
-use crate::bayes::Classifier;
 use crate::service::{Config, state};
-use crate::store::Trouble;
+use crate::store::{self, Tokens, Trouble};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Place {
@@ -17,7 +17,7 @@ pub struct Place {
 
 /// A store that is open.
 pub struct Open {
-    pub classifier: Classifier,
+    pub store: Arc<dyn Tokens>,
     pub config: Config,
 }
 
@@ -26,15 +26,18 @@ impl Place {
         state::folder(self.state.as_deref())
     }
 
+    /// Whatever rules made its tokens.
     pub fn open(&self) -> Result<Open, String> {
         let config = Config::read(self.config.as_deref())
             .map_err(|complaints| complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nhamgate: "))?;
         let folder = self.folder();
-        if config.bayes.store.is_empty() {
+        let place = if config.bayes.store.is_empty() {
             state::make(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        }
-        let classifier = Classifier::open(&config.bayes, &folder).map_err(|trouble| trouble.to_string())?;
-        Ok(Open { classifier, config })
+            folder.display().to_string()
+        } else {
+            config.bayes.store.clone()
+        };
+        Ok(Open { store: store::open(&place).map_err(told)?, config })
     }
 }
 

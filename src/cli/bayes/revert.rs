@@ -21,7 +21,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), String> {
     let open = args.place.open()?;
     let which = Which { since: args.since, source: args.source.clone() };
-    let taken = open.classifier.store().revert(&which).map_err(told)?;
+    let taken = open.store.revert(&which).map_err(told)?;
     println!("{taken} messages taken back");
     Ok(())
 }

@@ -13,7 +13,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<(), String> {
     let open = args.place.open()?;
-    let store = open.classifier.store();
+    let store = &open.store;
     let (totals, _) = store.counts("", &[]).map_err(told)?;
     let (mut tokens, mut oldest, mut newest) = (0u64, u32::MAX, 0u32);
     let each = &mut |_, _, day: u32| {
@@ -23,6 +23,7 @@ pub fn run(args: &Args) -> Result<(), String> {
     };
     store.rows("", each).map_err(told)?;
     let oldest = if tokens == 0 { 0 } else { oldest };
+    let expiry = store.last_expiry("").map_err(told)?.unwrap_or_default();
     let rows = [
         (3, "bayes db version"),
         (totals.spam, "nspam"),
@@ -31,9 +32,9 @@ pub fn run(args: &Args) -> Result<(), String> {
         (u64::from(oldest) * DAY, "oldest atime"),
         (u64::from(newest) * DAY, "newest atime"),
         (0, "last journal sync atime"),
-        (0, "last expiry atime"),
-        (0, "last expire atime delta"),
-        (0, "last expire reduction count"),
+        (expiry.at, "last expiry atime"),
+        (expiry.days * DAY, "last expire atime delta"),
+        (expiry.removed, "last expire reduction count"),
     ];
     for (value, name) in rows {
         println!("0.000 {:10} {value:10} {:10}  non-token data: {name}", 0, 0);

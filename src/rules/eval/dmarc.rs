@@ -2,7 +2,7 @@
 
 use super::perl::{bound, lossy, number};
 use super::spf::border;
-use super::{Accepts, Answered, Context, Needs, Row, ask_authentication, authentication};
+use super::{Accepts, Answered, Context, Needs, Row, ask_authentication, authentication, welcome};
 use crate::facts::{Answer, Dmarc, DmarcPolicy, DmarcResult, DnsQuestion, DnsType, Question};
 use crate::mail::domains::is_host_name;
 
@@ -81,7 +81,8 @@ fn over(context: &Context<'_, '_>, judge: impl FnOnce(&Dmarc) -> bool) -> Answer
 }
 
 fn uses_bayes(context: &Context<'_, '_>) -> bool {
-    context.bayes && ["use_learner", "use_bayes", "use_bayes_rules"].iter().all(|name| context.options.is_on(name, true))
+    let is_left_out = || welcome::is_from(context, "bayes_ignore_from") || welcome::is_to(context, "bayes_ignore_to");
+    context.bayes && ["use_learner", "use_bayes", "use_bayes_rules"].iter().all(|name| context.options.is_on(name, true)) && !is_left_out()
 }
 
 fn ask_bayes(context: &Context<'_, '_>, _: &[String]) -> Vec<Question> {

@@ -10,17 +10,17 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 pub(super) static ROWS: &[Row] = &[
-    head("check_from_in_blocklist", |c, _| from_in(c, "blocklist_from")),
-    head("check_from_in_blacklist", |c, _| from_in(c, "blocklist_from")),
-    head("check_to_in_blocklist", |c, _| to_in(c, "blocklist_to")),
-    head("check_to_in_blacklist", |c, _| to_in(c, "blocklist_to")),
-    head("check_to_in_welcomelist", |c, _| to_in(c, "welcomelist_to")),
-    head("check_to_in_whitelist", |c, _| to_in(c, "welcomelist_to")),
-    head("check_to_in_more_spam", |c, _| to_in(c, "more_spam_to")),
-    head("check_to_in_all_spam", |c, _| to_in(c, "all_spam_to")),
-    head("check_from_in_list", |c, arguments| arguments.first().map_or(Answered::Miss, |list| from_in(c, list))),
+    head("check_from_in_blocklist", |c, _| is_from(c, "blocklist_from").into()),
+    head("check_from_in_blacklist", |c, _| is_from(c, "blocklist_from").into()),
+    head("check_to_in_blocklist", |c, _| is_to(c, "blocklist_to").into()),
+    head("check_to_in_blacklist", |c, _| is_to(c, "blocklist_to").into()),
+    head("check_to_in_welcomelist", |c, _| is_to(c, "welcomelist_to").into()),
+    head("check_to_in_whitelist", |c, _| is_to(c, "welcomelist_to").into()),
+    head("check_to_in_more_spam", |c, _| is_to(c, "more_spam_to").into()),
+    head("check_to_in_all_spam", |c, _| is_to(c, "all_spam_to").into()),
+    head("check_from_in_list", |c, arguments| arguments.first().map_or(Answered::Miss, |list| is_from(c, list).into())),
     head("check_replyto_in_list", check_replyto_in_list),
-    head("check_to_in_list", |c, arguments| arguments.first().map_or(Answered::Miss, |list| to_in(c, list))),
+    head("check_to_in_list", |c, arguments| arguments.first().map_or(Answered::Miss, |list| is_to(c, list).into())),
     head("check_from_in_welcomelist", |c, _| (welcome(c) == Welcome::Yes).into()),
     head("check_from_in_whitelist", |c, _| (welcome(c) == Welcome::Yes).into()),
     head("check_forged_in_welcomelist", |c, _| forged_in_welcomelist(c)),
@@ -57,12 +57,12 @@ fn list<'c>(context: &'c Context<'_, '_>, name: &str) -> Option<&'c AddressList>
     context.options.lists.get(name).filter(|list| !list.is_empty())
 }
 
-fn from_in(context: &Context<'_, '_>, name: &str) -> Answered {
-    list(context, name).is_some_and(|list| senders(context).iter().any(|address| list.covers(address))).into()
+pub(super) fn is_from(context: &Context<'_, '_>, name: &str) -> bool {
+    list(context, name).is_some_and(|list| senders(context).iter().any(|address| list.covers(address)))
 }
 
-fn to_in(context: &Context<'_, '_>, name: &str) -> Answered {
-    list(context, name).is_some_and(|list| recipients(context).iter().any(|address| list.covers(address))).into()
+pub(super) fn is_to(context: &Context<'_, '_>, name: &str) -> bool {
+    list(context, name).is_some_and(|list| recipients(context).iter().any(|address| list.covers(address)))
 }
 
 fn check_replyto_in_list(context: &Context<'_, '_>, arguments: &[String]) -> Answered {

@@ -13,16 +13,21 @@ fn name(classifier: i64) -> String {
 
 /// What goes is chosen from a snapshot; it stays where a lesson touched it meanwhile.
 pub(super) fn expire(store: &Sqlite, classifier: &str, keep: u64) -> Result<Expired, Trouble> {
-    let (id, mut rows) = store.read(|tx| {
-        let Some((id, _)) = classifier_id(tx, classifier)? else { return Ok((0, Vec::new())) };
+    let (id, have, mut rows) = store.read(|tx| {
+        let Some((id, _)) = classifier_id(tx, classifier)? else { return Ok((0, 0, Vec::new())) };
+        let count = "SELECT count(*) FROM token WHERE key BETWEEN ?1 AND ?2";
+        let have: u64 = tx.query_row(count, [row_key(id, 0), row_key(id, MASK)], |row| row.get(0))?;
+        if have <= keep {
+            return Ok((id, have, Vec::new()));
+        }
         let mut find = tx.prepare("SELECT seen, spam + ham, key FROM token WHERE key BETWEEN ?1 AND ?2")?;
         let rows = find.query_map([row_key(id, 0), row_key(id, MASK)], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
         })?;
-        Ok((id, rows.collect::<Result<Vec<_>, _>>()?))
+        Ok((id, have, rows.collect::<Result<Vec<_>, _>>()?))
     })?;
     let surplus = rows.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
-    let mut expired = Expired { removed: 0, kept: rows.len() as u64 };
+    let mut expired = Expired { removed: 0, kept: have };
     if surplus == 0 {
         return Ok(expired);
     }
