@@ -166,6 +166,6 @@ mod tests {
         assert!(with(&["visible"]).contains(&"offer".to_owned()));
         assert!(!with(&["uri"]).contains(&"offer".to_owned()) && with(&["uri"]).iter().any(|token| token.contains("example.net")));
         let parts = with(&["mimepart"]);
-        assert!(parts.len() == 2 && parts[0].ends_with(":text/plain") && parts[1] == "MIME:OneNL-HTML", "{parts:?}");
+        assert!(parts.len() == 2 && parts[0].ends_with(":text/plain") && parts[1] == "MIME:Empty-HTML", "{parts:?}");
     }
 }
