@@ -139,6 +139,9 @@ fn large_message() -> Vec<u8> {
         let size = format!("{:011o}\0", content.len());
         header[124..136].copy_from_slice(size.as_bytes());
         header[257..262].copy_from_slice(b"ustar");
+        header[148..156].copy_from_slice(b"        ");
+        let sum: u32 = header.iter().map(|octet| u32::from(*octet)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         tar.extend_from_slice(&header);
         tar.extend_from_slice(&content);
         tar.resize(tar.len().div_ceil(512) * 512, 0);

@@ -4,11 +4,13 @@ use super::dns::DnsArgs;
 use crate::auth::Verifier;
 use crate::base::{Clock, Complaint, Severity};
 use crate::lists::{self, Board, Guard};
+use crate::mail::Wanted;
 use crate::rules::engine::Program;
 use crate::rules::{self, RuleSet, Settings, Source, builtin, load};
 use crate::scan::{Antivirus, Engine, Network, classifier};
 use crate::service::rule_files::Disk;
 use crate::service::{Config, learning, state};
+use crate::virus::Scanner;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -44,12 +46,21 @@ impl RuleArgs {
         sources
     }
 
-    /// As `engine`, with the classifier, where it learned something; where it shall learn, with an empty one too.
+    /// As `engine`, with the classifier, where it learned something; where it shall learn, with an empty one too. And with
+    /// the antivirus daemon, where one is configured.
     ///
     /// # Errors
-    /// No rules, a state folder that cannot be made, or a map of users that cannot be used.
+    /// No rules, a state folder that cannot be made, a map of users that cannot be used, or servers that cannot be asked.
     pub fn engine_with(&self, config: &Config, access: classifier::Access) -> Result<Engine, Vec<Complaint>> {
-        let engine = self.engine().map_err(|complaint| vec![complaint])?;
+        let scanner = Scanner::new(&config.virus).map_err(|what| {
+            vec![Complaint {
+                severity: Severity::Error,
+                place: None,
+                what: format!("servers in [virus]: {what}"),
+                remedy: "correct it, or leave it out".into(),
+            }]
+        })?;
+        let engine = self.engine_asking(scanner.map(Arc::new)).map_err(|complaint| vec![complaint])?;
         if self.no_bayes {
             return Ok(engine);
         }
@@ -67,6 +78,10 @@ impl RuleArgs {
 
     /// Loads the rules. Mistakes that cost a line alone are left to `check`; the error is one that leaves no rules.
     pub fn engine(&self) -> Result<Engine, Complaint> {
+        self.engine_asking(None)
+    }
+
+    fn engine_asking(&self, scanner: Option<Arc<Scanner>>) -> Result<Engine, Complaint> {
         for path in self.rules.iter().chain(&self.rules_add) {
             if !path.exists() {
                 return Err(Complaint {
@@ -89,8 +104,9 @@ impl RuleArgs {
                     what,
                     remedy: "correct it, or ask nothing (--local)".into(),
                 })?;
-                let gather = Antivirus { scanner: None, others: Arc::new(network) };
-                Ok(Engine { gather: Some(Arc::new(gather)), network: true, ..Engine::local(Program::new(set)) })
+                let wanted = Wanted { readings: scanner.is_some(), ..Wanted::default() };
+                let gather = Antivirus { scanner, others: Arc::new(network) };
+                Ok(Engine { gather: Some(Arc::new(gather)), network: true, wanted, ..Engine::local(Program::new(set)) })
             }
         }
     }

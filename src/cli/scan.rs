@@ -6,7 +6,7 @@ use super::parts;
 use crate::auth::results;
 use crate::facts::Answer;
 use crate::learn::{Queue, Quota};
-use crate::mail::{Arrival, Client, Envelope};
+use crate::mail::{Arrival, Client, Envelope, Wanted};
 use crate::outcome::Findings;
 use crate::scan::classifier::Access;
 use crate::scan::learner::{Ending, Guard, Learner, Learning};
@@ -31,7 +31,8 @@ pub struct Args {
     /// Messages: files, folders, Maildirs, mboxes, or `-` for standard input.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The configuration file, in place of /etc/hamgate/hamgate.toml (which may be missing); of it, [bayes] and [learn] count here.
+    /// The configuration file, in place of /etc/hamgate/hamgate.toml (which may be missing); of it, [bayes], [learn] and [virus]
+    /// count here.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -116,7 +117,7 @@ struct Line<'a> {
     /// Which guard kept it from being learned.
     #[serde(skip_serializing_if = "Option::is_none")]
     guard: Option<&'static str>,
-    parts: Vec<parts::PartLine>,
+    parts: Vec<parts::PartLine<'a>>,
     microseconds: u64,
 }
 
@@ -148,7 +149,7 @@ pub fn run(args: Args) -> ExitCode {
     };
     let access = if args.learn { Access::Keep } else { Access::Look };
     let engine = match args.rules.engine_with(&config, access) {
-        Ok(engine) => engine,
+        Ok(engine) => Engine { wanted: Wanted { digests: args.json, ..engine.wanted }, ..engine },
         Err(errors) => {
             errors.iter().for_each(|error| eprintln!("hamgate: {error}"));
             return ExitCode::from(2);
@@ -324,12 +325,13 @@ fn thread_cpu() -> u64 {
 
 fn json(path: &str, judged: &Judged, microseconds: u64, args: &Args, learning: Option<&Learning>) -> (String, io::Result<()>) {
     let findings = &judged.findings;
-    let (parts, odd, saved) = parts::list(&judged.mail, args.save_parts.as_deref());
+    let saved = args.save_parts.as_deref().map_or(Ok(()), |folder| parts::save(&judged.mail, folder));
     if !args.json {
         return (readable(path, findings), saved);
     }
     let rules = findings.hits.iter().flat_map(|hit| (0..hit.count).map(move |_| RuleLine { name: &hit.rule, score: hit.score })).collect();
-    let mut defects: Vec<&'static str> = judged.mail.defects().iter().chain(&odd).map(|defect| defect.word()).collect();
+    let mut defects: Vec<&'static str> =
+        judged.mail.defects().iter().chain(&judged.mail.carried().odd).map(|defect| defect.word()).collect();
     defects.sort_unstable();
     defects.dedup();
     let line = Line {
@@ -345,7 +347,7 @@ fn json(path: &str, judged: &Judged, microseconds: u64, args: &Args, learning: O
         bayes: judged.facts.bayes.as_ref().and_then(Answer::known).and_then(|bayes| bayes.probability),
         autolearn: learning.map(|learning| learning.status.split(' ').next().unwrap_or_default()),
         guard: learning.and_then(|learning| learning.guard).map(Guard::word),
-        parts,
+        parts: parts::list(&judged.mail),
         microseconds,
     };
     (serde_json::to_string(&line).unwrap_or_default() + "\n", saved)

@@ -3,7 +3,7 @@
 
 use super::ambiguous_decode::uu_begin;
 use super::attachments_fields::{self, MimeFields};
-use crate::unpack::octets::contains_ignoring_case;
+use crate::unpack::octets::{contains_ignoring_case, find_ignoring_case};
 use std::ops::Range;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,11 +60,33 @@ struct Sweep<'t> {
     boundaries: &'t [Vec<u8>],
 }
 
-/// At most `most` candidates. `boundaries`: those that were declared.
-pub fn sweep(text: &[u8], boundaries: &[Vec<u8>], most: usize) -> Vec<Candidate> {
+/// The body of a part by the rules, in which a sweep would find nothing but that part.
+#[derive(Clone, Debug)]
+pub struct Quiet {
+    /// Up to the line of the delimiter.
+    pub body: Range<usize>,
+    /// Every reader decodes it alike whatever the fields hint at.
+    pub base64: bool,
+    /// Lines begin with two dashes.
+    pub dashes: bool,
+}
+
+/// At most `most` candidates. `boundaries`: those that were declared; `quiet`: in the order of the text.
+pub fn sweep(text: &[u8], boundaries: &[Vec<u8>], quiet: &[Quiet], most: usize) -> Vec<Candidate> {
     let mut sweep = Sweep { text, out: Vec::new(), most, segment: Segment::default(), run: None, uu: None, extended: 0, boundaries };
     let mut at = 0;
+    let mut quiet = quiet.iter().peekable();
     while at < text.len() && sweep.out.len() < most {
+        while quiet.next_if(|part| part.body.start < at).is_some() {}
+        if let Some(part) = quiet.peek()
+            && part.body.start == at
+            && sweep.may_skip(part)
+        {
+            sweep.segment = Segment::default();
+            at = part.body.end.max(at);
+            quiet.next();
+            continue;
+        }
         // CRLF, LF, and the CR alone that some readers take for a line end.
         let end = memchr::memchr2(b'\n', b'\r', &text[at..]).map_or(text.len(), |n| at + n + 1);
         let end = if text[end - 1] == b'\r' && text.get(end) == Some(&b'\n') { end + 1 } else { end };
@@ -102,7 +124,56 @@ fn is_base64(line: &[u8]) -> bool {
     !line.is_empty() && line.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
 }
 
+/// Whether lines of a text could make a candidate of their own: fields of MIME, base64 without announcement, uuencode.
+/// `Some`: none does; whether lines begin with two dashes. The twin of `Sweep::line`, for what it need not do.
+pub fn plain(text: &[u8]) -> Option<bool> {
+    let names_field = |at: usize| matches!(text.get(at + 7), Some(b'-' | b'_' | b' '));
+    let mut from = 0;
+    while let Some(at) = find_ignoring_case(text, b"content", from) {
+        if names_field(at) {
+            return None;
+        }
+        from = at + 7;
+    }
+    if memchr::memmem::find(text, b"begin ").is_some() || memchr::memmem::find(text, b"begin-base64 ").is_some() {
+        return None;
+    }
+    let first = &text[..memchr::memchr2(b'\n', b'\r', text).unwrap_or(text.len())];
+    if is_uu_line(super::fields::trim(first)) {
+        return None;
+    }
+    let (mut at, mut run, mut dashes) = (0, 0, false);
+    while at < text.len() {
+        let end = memchr::memchr2(b'\n', b'\r', &text[at..]).map_or(text.len(), |n| at + n + 1);
+        let line = super::fields::trim(&text[at..end]);
+        at = end;
+        if is_base64(line) {
+            run += line.len();
+            if run >= RUN {
+                return None;
+            }
+            continue;
+        }
+        let visible = skip_odd(line);
+        if !visible.is_empty() {
+            run = 0;
+            dashes |= visible.starts_with(b"--");
+        }
+    }
+    Some(dashes)
+}
+
 impl Sweep<'_> {
+    /// What the segment's fields hint at is what the part's fields say, and the sweep stands at the first octet of its body.
+    fn may_skip(&self, part: &Quiet) -> bool {
+        let segment = &self.segment;
+        let begins = segment.body == Some(part.body.start) && self.run.is_none() && self.uu.is_none();
+        // Beyond these `is_declared` does not look.
+        let few = self.boundaries.len() <= 64;
+        let plain = !(segment.says_base64 || segment.says_uu || segment.no_separator || segment.says_quoted && part.dashes);
+        begins && few && (part.base64 || plain)
+    }
+
     fn line(&mut self, at: usize, end: usize) {
         let line = super::fields::trim(&self.text[at..end]);
         // Long runs of base64 are most of large messages.

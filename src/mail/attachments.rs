@@ -3,7 +3,7 @@
 
 use super::ambiguous::{self};
 use super::ambiguous_decode::{self as decoding, Readings};
-use super::ambiguous_sweep::{self, Candidate, How};
+use super::ambiguous_sweep::{self, Candidate, How, Quiet};
 use super::attachments_fields::{self, MimeFields, Parameters};
 use super::attachments_names;
 use super::attachments_tree::{self, Encoding, Layout, Leaf};
@@ -11,7 +11,7 @@ use super::{Defect, Mail};
 use crate::unpack::{self, Budget, Fact, Facts, Kind, budget};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::ops::Range;
 
 /// Files and parts that are told of one message.
@@ -70,7 +70,9 @@ struct Walk<'v, 'm> {
     visit: &'v mut dyn FnMut(&Item<'_>),
     budget: Budget,
     texts: VecDeque<Text<'m>>,
+    /// Digests of what was told, with a key of this walk.
     seen: HashSet<u64>,
+    key: foldhash::quality::RandomState,
     items: usize,
     /// Octets that other readings may still decode.
     work: usize,
@@ -82,8 +84,16 @@ pub fn walk(mail: &Mail, visit: &mut dyn FnMut(&Item<'_>)) -> BTreeSet<Defect> {
     let raw = mail.as_sent();
     let start = mail.section().start.saturating_sub(mail.as_seen().len() - raw.len());
     let work = raw.len().saturating_mul(6).saturating_add(1 << 20);
-    let mut walk =
-        Walk { visit, budget: Budget::default(), texts: VecDeque::new(), seen: HashSet::new(), items: 0, work, odd: BTreeSet::new() };
+    let mut walk = Walk {
+        visit,
+        budget: Budget::default(),
+        texts: VecDeque::new(),
+        seen: HashSet::new(),
+        key: foldhash::quality::RandomState::default(),
+        items: 0,
+        work,
+        odd: BTreeSet::new(),
+    };
     walk.texts.push_back(Text { bytes: Cow::Borrowed(raw), start, prefix: String::new(), depth: 0, origin: Origin::Part });
     while let Some(text) = walk.texts.pop_front() {
         walk.text(&text);
@@ -91,13 +101,11 @@ pub fn walk(mail: &Mail, visit: &mut dyn FnMut(&Item<'_>)) -> BTreeSet<Defect> {
     walk.odd
 }
 
-fn digest(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
-}
-
 impl Walk<'_, '_> {
+    fn digest(&self, bytes: &[u8]) -> u64 {
+        self.key.hash_one(bytes)
+    }
+
     fn text(&mut self, text: &Text<'_>) {
         let layout = attachments_tree::read(&text.bytes, text.start);
         if text.origin == Origin::Part {
@@ -123,6 +131,8 @@ impl Walk<'_, '_> {
             let end = leaf.body.start + decoding::trimmed(body).len();
             settled.push(Settled {
                 body: leaf.body.start..end,
+                whole: leaf.body.end,
+                entered: leaf.entered,
                 encoding: leaf.encoding,
                 sure: leaf.is_sure(),
                 is_text: leaf.declared.starts_with("text/") && !has_attachment_fields(&leaf.fields),
@@ -193,7 +203,7 @@ impl Walk<'_, '_> {
 
     /// What another reading gives, unless it is known.
     fn reading(&mut self, file: File<'_>) {
-        if file.bytes.is_empty() || self.seen.contains(&digest(&file.bytes)) {
+        if file.bytes.is_empty() || self.seen.contains(&self.digest(&file.bytes)) {
             return;
         }
         self.file(file);
@@ -201,7 +211,7 @@ impl Walk<'_, '_> {
 
     /// A file, and everything inside it.
     fn file(&mut self, file: File<'_>) {
-        self.seen.insert(digest(&file.bytes));
+        self.seen.insert(self.digest(&file.bytes));
         let mut files: Vec<File<'_>> = vec![file];
         while let Some(file) = files.pop() {
             if self.items >= ITEMS {
@@ -281,7 +291,8 @@ impl Walk<'_, '_> {
     fn other_readings(&mut self, text: &Text<'_>, layout: &Layout, settled: &[Settled]) {
         let mut number = 0;
         let mut hidden = false;
-        for candidate in ambiguous_sweep::sweep(&text.bytes, &layout.boundaries, CANDIDATES) {
+        let quiet: Vec<Quiet> = settled.iter().filter_map(|leaf| quiet(&text.bytes, leaf)).collect();
+        for candidate in ambiguous_sweep::sweep(&text.bytes, &layout.boundaries, &quiet, CANDIDATES) {
             let body = &text.bytes[candidate.body.clone()];
             if is_settled(&candidate, decoding::trimmed(body).len(), settled) {
                 continue;
@@ -307,7 +318,7 @@ impl Walk<'_, '_> {
                 }
                 let variants = [decoding::trimmed(&bytes).to_vec(), bytes];
                 for bytes in variants {
-                    if bytes.is_empty() || self.seen.contains(&digest(&bytes)) {
+                    if bytes.is_empty() || self.seen.contains(&self.digest(&bytes)) {
                         continue;
                     }
                     hidden |= !kind.is_vague() && !matches!(kind, Kind::Message | Kind::Html | Kind::Xml);
@@ -351,7 +362,12 @@ fn names_of(candidate: &Candidate) -> Vec<String> {
 
 /// A body that keeps to its encoding.
 struct Settled {
+    /// Without line ends and blanks at the end.
     body: Range<usize>,
+    /// Where it ends with them.
+    whole: usize,
+    /// Its parts stand in the list by themselves.
+    entered: bool,
     encoding: Encoding,
     /// Its fields leave no choice.
     sure: bool,
@@ -379,13 +395,30 @@ fn is_settled(candidate: &Candidate, trimmed: usize, settled: &[Settled]) -> boo
     }
 }
 
+/// A body in which the sweep need not look: each candidate that it would give is settled (`is_settled`).
+fn quiet(text: &[u8], leaf: &Settled) -> Option<Quiet> {
+    let base64 = leaf.encoding == Encoding::Base64;
+    let readable = leaf.is_text && matches!(leaf.encoding, Encoding::QuotedPrintable | Encoding::Identity);
+    if !leaf.sure || leaf.entered || !(base64 || readable) {
+        return None;
+    }
+    let body = text.get(leaf.body.start..leaf.whole)?;
+    let dashes = if base64 { false } else { ambiguous_sweep::plain(body)? };
+    // RFC 2046 §5.1.1: the line end before a delimiter belongs to it.
+    let rest = text.get(leaf.whole..)?;
+    let line_end = if rest.starts_with(b"\r\n") { 2 } else { usize::from(rest.starts_with(b"\n")) };
+    Some(Quiet { body: leaf.body.start..leaf.whole + line_end, base64, dashes })
+}
+
 /// Fields or boundaries of MIME stand in it.
 fn looks_like_parts(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(1 << 20)];
-    [b"content-type".as_slice(), b"content-transfer-encoding", b"content-disposition"]
-        .iter()
-        .any(|w| unpack::octets::contains_ignoring_case(head, w))
-        || memchr::memmem::find(head, b"begin 6").is_some()
+    let names_field = |dash: usize| {
+        let is = |word: &[u8]| head.get(dash + 1..dash + 1 + word.len()).is_some_and(|text| text.eq_ignore_ascii_case(word));
+        let stem = dash.checked_sub(7).and_then(|start| head.get(start..dash));
+        stem.is_some_and(|stem| stem.eq_ignore_ascii_case(b"content")) && (is(b"type") || is(b"transfer-encoding") || is(b"disposition"))
+    };
+    memchr::memchr_iter(b'-', head).any(names_field) || memchr::memmem::find(head, b"begin 6").is_some()
 }
 
 /// A zip whose entries are the parts of one document.

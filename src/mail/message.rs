@@ -3,7 +3,7 @@
 use super::fields::{self, Section};
 use super::part;
 use super::tree::{self, Oddities};
-use super::{Defect, Field, Part, PartId, charset};
+use super::{Carried, Defect, Field, Part, PartId, Wanted, charset};
 use crate::base::limits;
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -19,6 +19,8 @@ pub struct Mail {
     parts: Vec<Part>,
     odd: Oddities,
     defects: OnceLock<Vec<Defect>>,
+    wanted: Wanted,
+    carried: OnceLock<Carried>,
 }
 
 impl Mail {
@@ -42,7 +44,18 @@ impl Mail {
         let raw = Arc::new(raw);
         let section = fields::split(&raw);
         let (parts, odd) = tree::build(&raw, &section);
-        Mail { raw, transport, section, parts, odd, defects: OnceLock::new() }
+        Mail { raw, transport, section, parts, odd, defects: OnceLock::new(), wanted: Wanted::default(), carried: OnceLock::new() }
+    }
+
+    /// The same message, of which more shall be kept when `carried` is asked for.
+    #[must_use]
+    pub fn wanting(self, wanted: Wanted) -> Mail {
+        Mail { wanted, carried: OnceLock::new(), ..self }
+    }
+
+    /// Parts, files in archives and messages, of every plausible reading: looked at when first asked for, then kept.
+    pub fn carried(&self) -> &Carried {
+        self.carried.get_or_init(|| Carried::collect(self, self.wanted))
     }
 
     /// What DKIM verifies: the bytes as they came.

@@ -1,6 +1,7 @@
 //! View options that stand in rule files (`trusted_networks`, `util_rb_*`, scan sizes); `rules` fills them in, `mail`
 //! knows none of the rule language.
 
+use super::attachment_text::AttachmentText;
 use super::domains::DomainTables;
 use crate::base::NetSet;
 use crate::pattern::Pattern;
@@ -25,6 +26,8 @@ pub struct ViewOptions {
     pub parse_dkim_uris: bool,
     pub envelope_sender_header: Option<String>,
     pub originating_ip_headers: Vec<String>,
+    /// `attachment_text`.
+    pub attachment_text: AttachmentText,
     /// Lower-cased names of the site's own servers, where `fetchmail`-style guesses need them.
     pub always_trust_envelope_sender: bool,
 }
@@ -44,6 +47,7 @@ impl Default for ViewOptions {
             parse_dkim_uris: true,
             envelope_sender_header: None,
             originating_ip_headers: Vec::new(),
+            attachment_text: AttachmentText::default(),
             always_trust_envelope_sender: false,
         }
     }

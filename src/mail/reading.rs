@@ -1,5 +1,6 @@
 //! The message as rules see it: pure, lazy views, each made at most once.
 
+use super::attachment_text::{self, AttachmentText, Said};
 use super::headers::{self, Headers, ValueSource};
 use super::html::{self, Input, Rendered, Text};
 use super::links::{self, LinkList};
@@ -17,6 +18,7 @@ pub struct Reading<'m> {
     relays: OnceLock<Relays>,
     envelope_from: OnceLock<Option<Vec<u8>>>,
     rendered: OnceLock<Vec<PartView<'m>>>,
+    said: OnceLock<Vec<Said>>,
     views: Views,
 }
 
@@ -83,6 +85,7 @@ impl<'m> Reading<'m> {
             relays: OnceLock::new(),
             envelope_from: OnceLock::new(),
             rendered: OnceLock::new(),
+            said: OnceLock::new(),
             views: Views::default(),
         }
     }
@@ -308,12 +311,21 @@ impl<'m> Reading<'m> {
         })
     }
 
-    fn paragraphs(&self, subject: bool, text_of: impl for<'r> Fn(&'r Rendering<'m>) -> PartText<'r>) -> Vec<Vec<u8>> {
+    /// What attachments say, where some view counts it.
+    fn said(&self) -> &[Said] {
+        self.said.get_or_init(|| attachment_text::collect(self.mail))
+    }
+
+    /// `with`: what attachments say stands behind the message's own text.
+    fn paragraphs(&self, subject: bool, with: bool, text_of: impl for<'r> Fn(&'r Rendering<'m>) -> PartText<'r>) -> Vec<Vec<u8>> {
         let mut texts: Vec<PartText<'_>> = Vec::new();
         let mut views = self.rendered().iter().peekable();
         for (id, _) in self.mail.leaves() {
             // A leaf that is not rendered still separates its neighbours.
             texts.push(views.next_if(|v| v.part == id).map_or(PartText { text: "", characters: false }, |v| text_of(&v.rendering)));
+        }
+        if with {
+            texts.extend(self.said().iter().map(|said| text_of(&said.rendering)));
         }
         if texts.is_empty() {
             return Vec::new();
@@ -324,16 +336,16 @@ impl<'m> Reading<'m> {
 
     /// Paragraphs of rendered text in UTF-8 octets; element 0 is the subject.
     pub fn body(&self) -> &[Vec<u8>] {
-        self.views.body.get_or_init(|| self.paragraphs(true, Rendering::text))
+        self.views.body.get_or_init(|| self.paragraphs(true, self.options.attachment_text.body, Rendering::text))
     }
 
     /// Rendered text that a reader can see, and what is hidden (for Bayes and HTML functions).
     pub fn visible(&self) -> &[Vec<u8>] {
-        self.views.visible.get_or_init(|| self.paragraphs(true, Rendering::visible))
+        self.views.visible.get_or_init(|| self.paragraphs(true, self.options.attachment_text.bayes, Rendering::visible))
     }
 
     pub fn invisible(&self) -> &[Vec<u8>] {
-        self.views.invisible.get_or_init(|| self.paragraphs(false, Rendering::invisible))
+        self.views.invisible.get_or_init(|| self.paragraphs(false, self.options.attachment_text.bayes, Rendering::invisible))
     }
 
     /// Decoded, not rendered, in chunks of up to 4,096 octets.
@@ -364,10 +376,15 @@ impl<'m> Reading<'m> {
 
     fn link_list(&self) -> &LinkList {
         self.views.links.get_or_init(|| {
-            let facts: Vec<&HtmlFacts> = self.html_parts().map(|r| &r.facts).collect();
+            let mut facts: Vec<&HtmlFacts> = self.html_parts().map(|r| &r.facts).collect();
+            let AttachmentText { body, uri, .. } = self.options.attachment_text;
+            if uri {
+                facts.extend(self.said().iter().flat_map(Said::link_facts));
+            }
+            let text = if body == uri { Cow::Borrowed(self.body()) } else { Cow::Owned(self.paragraphs(true, uri, Rendering::text)) };
             let names = if self.options.parse_dkim_uris { &["DomainKey-Signature", "DKIM-Signature"][..] } else { &[] };
             let signatures: Vec<Vec<u8>> = names.iter().flat_map(|name| self.headers.cooked(name)).map(<[u8]>::to_vec).collect();
-            links::collect(self.body(), &facts, &signatures, self.options)
+            links::collect(&text, &facts, &signatures, self.options)
         })
     }
 

@@ -7,6 +7,7 @@ use super::options::Options;
 use super::set::RuleSet;
 use super::{eval, replace_tags, scores};
 use crate::base::{Complaint, Place};
+use crate::mail::attachment_text::AttachmentText;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -171,6 +172,15 @@ fn view(drafts: &mut Drafts) {
     options.view.parse_dkim_uris = options.is_on("parse_dkim_uris", true);
     options.view.always_trust_envelope_sender = options.is_on("always_trust_envelope_sender", false);
     options.view.envelope_sender_header = options.settings.get("envelope_sender_header").cloned();
+    let words = options.word_list("attachment_text").to_vec();
+    let has = |word: &str| words.iter().any(|known| known == word);
+    options.view.attachment_text = AttachmentText { body: has("body"), uri: has("uri"), bayes: has("bayes") };
+    let unknown = words.iter().filter(|word| !matches!(word.as_str(), "body" | "uri" | "bayes" | "none"));
+    let wrong: Vec<Fault> =
+        unknown.map(|word| Fault::warning(format!("attachment_text: {word}"), "these words exist: body, uri, bayes")).collect();
+    for fault in wrong {
+        drafts.complaints.push(Complaint { severity: fault.severity, place: None, what: fault.what, remedy: fault.remedy });
+    }
     for what in left_out {
         let fault = Fault::warning(what, "it is left out; add it to the outer list too");
         drafts.complaints.push(Complaint { severity: fault.severity, place: None, what: fault.what, remedy: fault.remedy });

@@ -192,6 +192,7 @@ const VIEWS: &[Row] = &[
     special("redirector_pattern"),
     number("body_part_scan_size"),
     number("rawbody_part_scan_size"),
+    row("attachment_text", Kind::Words),
     special("util_rb_tld"),
     special("util_rb_2tld"),
     special("util_rb_3tld"),

@@ -4,7 +4,7 @@ use super::classifier::{self, WithClassifier};
 use super::gather::{Asked, Gather};
 use crate::base::Clock;
 use crate::facts::{Facts, Question};
-use crate::mail::{Arrival, Mail, Reading, received_build};
+use crate::mail::{Arrival, Mail, Reading, Wanted, received_build};
 use crate::outcome::Findings;
 use crate::rules::engine::{Circumstances, Program, ScoreSet};
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct Engine {
     /// The classifier. Its scores count while it has learned enough.
     pub bayes: Option<Arc<classifier::Judge>>,
     pub clock: Clock,
+    /// What others than the rules need of attachments.
+    pub wanted: Wanted,
 }
 
 /// What one caller wants of one message.
@@ -51,7 +53,7 @@ pub struct Judged {
 impl Engine {
     /// Rules alone: no network, no classifier.
     pub fn local(program: Program) -> Engine {
-        Engine { program, gather: None, network: false, bayes: None, clock: Clock::System }
+        Engine { program, gather: None, network: false, bayes: None, clock: Clock::System, wanted: Wanted::default() }
     }
 
     /// Asks this classifier too.
@@ -68,7 +70,7 @@ impl Engine {
 
     /// The message as rules see it. Of a live arrival, the Received field that our mail server will write comes first.
     pub fn parse(&self, raw: Vec<u8>, arrival: &Arrival) -> Mail {
-        match arrival {
+        let mail = match arrival {
             Arrival::Sender(_) | Arrival::FromFields => Mail::parse(raw),
             Arrival::Live(live) => {
                 let style = received_build::Style::default();
@@ -80,7 +82,8 @@ impl Engine {
                 }
                 Mail::arriving(&raw, &received)
             }
-        }
+        };
+        mail.wanting(self.wanted)
     }
 
     /// Judges one message. It may take as long as `wish` allows, and blocks; doors call it on their bounded pool.

@@ -14,7 +14,7 @@ use super::weight_check::{self, WeightCheck};
 use crate::base::{Clock, Complaint, Severity};
 use crate::facts::{Answer, Authentication};
 use crate::lists::Guard;
-use crate::mail::{Arrival, Client, Envelope, HeaderQuery, Mail, Reading};
+use crate::mail::{Arrival, Client, Envelope, HeaderQuery, Mail, Reading, Wanted};
 use crate::milter::judge::Stages;
 use crate::milter::{Judge, Judgement, Letter, Summary};
 use crate::outcome::{Action, Edit, Findings, Verdict};
@@ -55,8 +55,9 @@ pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<d
         list_check::watch(&network.guard, config);
         lists = Some((Arc::clone(&network.guard), check));
         let scanner = Scanner::new(&config.virus).map_err(|what| vec![of_virus(what)])?.map(Arc::new);
+        let wanted = Wanted { readings: scanner.is_some(), ..engine.wanted };
         let gather = Antivirus { scanner, others: Arc::new(network) };
-        engine = Engine { gather: Some(Arc::new(gather)), network: true, ..engine };
+        engine = Engine { gather: Some(Arc::new(gather)), network: true, wanted, ..engine };
     }
     if config.bayes.enabled {
         let bayes = memory.classifier(config, wishes, &engine.program.set.options)?;

@@ -3,8 +3,13 @@
 use super::Fact;
 use std::io::Read;
 
-/// Octets that come out of all containers of a message.
+/// Octets that come out of all containers of a message beyond what went into them: an archive in an archive that packs
+/// nothing any further costs its own size again and no more.
 pub const BYTES: usize = 64 << 20;
+/// Octets written by all decoders, what went into the slow ones counted `SLOW` times: time, not memory.
+const WORK: usize = 400 << 20;
+/// LZMA, bzip2 and PPMd take so much longer for an octet that went in than others for one that comes out.
+const SLOW: usize = 6;
 /// Entries of all containers of a message.
 pub const ENTRIES: usize = 2_000;
 /// Containers within containers.
@@ -19,18 +24,30 @@ const CHUNK: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct Budget {
     bytes: usize,
+    /// What the container that is open may still give for nothing.
+    free: usize,
+    work: usize,
     entries: usize,
 }
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { bytes: BYTES, entries: ENTRIES }
+        Budget { bytes: BYTES, free: 0, work: WORK, entries: ENTRIES }
     }
 }
 
 impl Budget {
     pub fn is_spent(&self) -> bool {
-        self.bytes == 0
+        self.bytes == 0 || self.work == 0
+    }
+
+    /// A container of so many octets is opened. It is given up for what comes out of it.
+    pub fn begin(&mut self, container: usize) {
+        self.free = container;
+    }
+
+    fn room(&self) -> usize {
+        self.bytes.saturating_add(self.free).min(self.work)
     }
 
     /// Takes one entry; false: there are too many.
@@ -44,21 +61,30 @@ impl Budget {
         }
     }
 
-    /// Pays for work that leaves nothing behind.
+    /// Pays for octets that came out.
     pub fn pay(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(bytes);
+        let free = bytes.min(self.free);
+        self.free -= free;
+        self.bytes = self.bytes.saturating_sub(bytes - free);
+        self.work = self.work.saturating_sub(bytes);
     }
 
     /// A stored piece.
     pub fn copy(&mut self, bytes: &[u8]) -> (Vec<u8>, Option<Fact>) {
-        let len = bytes.len().min(self.bytes);
-        self.bytes -= len;
+        let len = bytes.len().min(self.room());
+        self.pay(len);
         (bytes[..len].to_vec(), (len < bytes.len()).then_some(Fact::ArchiveBomb))
+    }
+
+    /// As `read`, of a method that takes its time.
+    pub fn read_slowly(&mut self, reader: impl Read, packed: usize) -> (Vec<u8>, Option<Fact>) {
+        self.work = self.work.saturating_sub(packed.saturating_mul(SLOW));
+        self.read(reader, packed)
     }
 
     /// Reads to the end, the ratio or the budget, whichever comes first. `packed`: octets that went in.
     pub fn read(&mut self, mut reader: impl Read, packed: usize) -> (Vec<u8>, Option<Fact>) {
-        let most = RATIO_FROM.max(packed.saturating_mul(RATIO)).min(self.bytes);
+        let most = RATIO_FROM.max(packed.saturating_mul(RATIO)).min(self.room());
         let mut out = Vec::new();
         let mut chunk = vec![0; CHUNK];
         let fact = loop {
@@ -79,5 +105,38 @@ impl Budget {
         };
         self.pay(out.len());
         (out, fact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_packs_nothing_costs_nothing_however_deep_it_lies() {
+        let mut budget = Budget::default();
+        let content = vec![7; 20 << 20];
+        for _ in 0..10 {
+            budget.begin(content.len());
+            assert_eq!(budget.copy(&content).1, None);
+        }
+        assert!(!budget.is_spent());
+    }
+
+    #[test]
+    fn what_grows_is_paid_for_and_so_is_time() {
+        let mut budget = Budget::default();
+        budget.begin(1 << 20);
+        assert_eq!(budget.copy(&vec![7; 65 << 20]).1, None);
+        assert!(budget.is_spent());
+        let mut budget = Budget::default();
+        let content = vec![7; 20 << 20];
+        let mut times = 0;
+        while !budget.is_spent() {
+            budget.begin(content.len());
+            budget.read_slowly(content.as_slice(), content.len());
+            times += 1;
+        }
+        assert_eq!(times, 3);
     }
 }

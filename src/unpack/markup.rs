@@ -6,29 +6,52 @@ use memchr::memmem;
 
 pub(super) fn html(bytes: &[u8]) -> Facts {
     let mut facts = Facts::default();
-    let has = |word: &str| contains_ignoring_case(bytes, word.as_bytes());
-    let has_form = has("<form");
-    if inputs(bytes).any(|tag| contains_ignoring_case(tag, b"password")) {
+    let marks = marks(bytes);
+    if marks.asks_password {
         facts.insert(Fact::PasswordForm);
     }
-    if has_form && has("post") && has("action") {
+    if marks.form && contains_ignoring_case(bytes, b"post") && contains_ignoring_case(bytes, b"action") {
         facts.insert(Fact::FormPost);
     }
-    if has("<script") || has("javascript:") || has("vbscript:") || has("onload=") || has("onerror=") {
+    if marks.script {
         facts.insert(Fact::Script);
         script(bytes, &mut facts);
     }
     facts
 }
 
-fn inputs(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let start = find_ignoring_case(bytes, b"<input", at)?;
-        let end = memchr::memchr(b'>', &bytes[start..]).map_or(bytes.len(), |n| start + n);
-        at = end.max(start + 6);
-        Some(&bytes[start..end])
-    })
+/// What one pass over a page tells; most pages hold none of it, and nothing more is looked for.
+#[derive(Default)]
+struct Marks {
+    form: bool,
+    /// An input field whose tag says `password`.
+    asks_password: bool,
+    script: bool,
+}
+
+fn marks(bytes: &[u8]) -> Marks {
+    let mut marks = Marks::default();
+    // The end of the last input field: a tag inside of it is none.
+    let mut inputs_end = 0;
+    let follows = |at: usize, word: &[u8]| bytes.get(at..at + word.len()).is_some_and(|text| text.eq_ignore_ascii_case(word));
+    let precedes = |end: usize, word: &[u8]| end.checked_sub(word.len()).is_some_and(|at| follows(at, word));
+    for at in memchr::memchr3_iter(b'<', b':', b'=', bytes) {
+        match bytes[at] {
+            b'<' => match bytes.get(at + 1).map(u8::to_ascii_lowercase) {
+                Some(b'f') => marks.form |= follows(at + 1, b"form"),
+                Some(b's') => marks.script |= follows(at + 1, b"script"),
+                Some(b'i') if !marks.asks_password && at >= inputs_end && follows(at + 1, b"input") => {
+                    let end = memchr::memchr(b'>', &bytes[at..]).map_or(bytes.len(), |n| at + n);
+                    marks.asks_password = contains_ignoring_case(&bytes[at..end], b"password");
+                    inputs_end = end.max(at + 6);
+                }
+                _ => {}
+            },
+            b':' => marks.script |= precedes(at, b"javascript") || precedes(at, b"vbscript"),
+            _ => marks.script |= precedes(at, b"onload") || precedes(at, b"onerror"),
+        }
+    }
+    marks
 }
 
 /// Script that hides what it writes, and script that builds a file.

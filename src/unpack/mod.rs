@@ -18,6 +18,11 @@ mod rar;
 mod sevenz;
 mod stream;
 mod tar;
+pub mod text;
+mod text_ole;
+mod text_pdf;
+mod text_pdf_font;
+mod text_rtf;
 mod tnef;
 pub mod vba;
 mod zip;
@@ -74,6 +79,7 @@ impl Opened {
 
 /// The entries of a container; none of what is no container.
 pub fn open(kind: Kind, bytes: &[u8], budget: &mut Budget) -> Opened {
+    budget.begin(bytes.len());
     match kind {
         Kind::Zip => zip::open(bytes, budget),
         Kind::Tar => tar::open(bytes, budget),

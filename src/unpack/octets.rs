@@ -55,12 +55,41 @@ pub fn contains_ignoring_case(text: &[u8], needle: &[u8]) -> bool {
     find_ignoring_case(text, needle, 0).is_some()
 }
 
+/// How often an octet stands in text and pages, roughly, the commonest highest: the rarest of a word is the one to look for.
+const COMMONNESS: [u8; 256] = {
+    let mut table = [0; 256];
+    let common = b"etaoinsrlhdcu/ -=.mpfgyw<>:_bvkxjqz(\"";
+    let mut i = 0;
+    while i < common.len() {
+        table[common[i] as usize] = (common.len() - i) as u8;
+        i += 1;
+    }
+    table
+};
+
 /// Where `needle` (lower case) stands at or after `from`.
 pub fn find_ignoring_case(text: &[u8], needle: &[u8], from: usize) -> Option<usize> {
-    let first = *needle.first()?;
-    let rest = text.get(from..)?;
-    let upper = first.to_ascii_uppercase();
-    memchr::memchr2_iter(first, upper, rest)
-        .map(|at| from + at)
-        .find(|at| text.get(*at..*at + needle.len()).is_some_and(|t| t.eq_ignore_ascii_case(needle)))
+    let (offset, rare) = needle.iter().copied().enumerate().min_by_key(|(_, octet)| COMMONNESS[usize::from(*octet)])?;
+    // Nothing before `from + offset` can be the rare octet of what is looked for.
+    let first = from.checked_add(offset)?;
+    let rest = text.get(first..)?;
+    let fits = |at: &usize| text.get(*at..*at + needle.len()).is_some_and(|found| found.eq_ignore_ascii_case(needle));
+    memchr::memchr2_iter(rare, rare.to_ascii_uppercase(), rest).map(|at| from + at).find(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_found_in_any_case_from_a_place_on() {
+        let text = b"x Content-Type: a; CONTENT-type=b";
+        assert_eq!(find_ignoring_case(text, b"content-type", 0), Some(2));
+        assert_eq!(find_ignoring_case(text, b"content-type", 2), Some(2));
+        assert_eq!(find_ignoring_case(text, b"content-type", 3), Some(19));
+        assert_eq!(find_ignoring_case(text, b"content-type", 20), None);
+        assert_eq!(find_ignoring_case(text, b"content-type", 100), None);
+        assert_eq!(find_ignoring_case(text, b"b", 0), Some(32));
+        assert_eq!(find_ignoring_case(text, b"", 0), None);
+    }
 }

@@ -25,12 +25,12 @@ const NAMES: &[(&[u8], Fact)] = &[
 ];
 
 /// `stream … endstream`: the dictionary before it, and its data.
-struct Stream<'b> {
-    dictionary: &'b [u8],
-    data: &'b [u8],
+pub(super) struct Stream<'b> {
+    pub(super) dictionary: &'b [u8],
+    pub(super) data: &'b [u8],
 }
 
-fn streams(bytes: &[u8]) -> impl Iterator<Item = Stream<'_>> {
+pub(super) fn streams(bytes: &[u8]) -> impl Iterator<Item = Stream<'_>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
@@ -52,7 +52,7 @@ fn streams(bytes: &[u8]) -> impl Iterator<Item = Stream<'_>> {
     })
 }
 
-fn has_name(dictionary: &[u8], name: &[u8]) -> bool {
+pub(super) fn has_name(dictionary: &[u8], name: &[u8]) -> bool {
     names(dictionary).any(|found| found.as_ref() == name)
 }
 
@@ -97,7 +97,7 @@ fn collect(bytes: &[u8], facts: &mut Facts) {
 }
 
 /// §7.4: deflated, or in hexadecimal digits or base 85 before that; other filters are left.
-fn decode(stream: &Stream<'_>, budget: &mut Budget) -> (Vec<u8>, Option<Fact>) {
+pub(super) fn decode(stream: &Stream<'_>, budget: &mut Budget) -> (Vec<u8>, Option<Fact>) {
     let filter = |name: &[u8], short: &[u8]| has_name(stream.dictionary, name) || has_name(stream.dictionary, short);
     let mut data = Cow::Borrowed(stream.data);
     if filter(b"ASCIIHexDecode", b"AHx") {

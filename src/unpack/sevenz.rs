@@ -1,4 +1,4 @@
-//! 7z (7zFormat.txt): names, encryption, and content packed by one chain of simple coders.
+//! 7z (7zFormat.txt): names, encryption, and content packed by coders, of which one may read what several others give.
 
 use super::octets::{piece, u64le, utf16le};
 use super::{Budget, Entry, Fact, Opened, stream};
@@ -7,17 +7,26 @@ use super::{Budget, Entry, Fact, Opened, stream};
 const HEADERS: usize = 4;
 const FILES: usize = 20_000;
 const FOLDERS: usize = 2_000;
+const CODERS: usize = 32;
 
 #[derive(Clone, Debug, Default)]
 struct Folder {
-    /// Method and properties, in the order in which they are undone.
-    coders: Vec<(Vec<u8>, Vec<u8>)>,
-    packed_streams: usize,
-    /// Several streams into one coder (BCJ2), or a chain that is no line.
-    branched: bool,
+    coders: Vec<Coder>,
+    /// Pairs of an input and the output that feeds it, numbered through all coders.
+    pairs: Vec<(usize, usize)>,
+    /// Inputs that packed streams feed, in their order.
+    packed: Vec<usize>,
     sizes: Vec<u64>,
     /// Sizes of the files in it.
     files: Vec<u64>,
+}
+
+/// One step of unpacking: inputs to one output.
+#[derive(Clone, Debug, Default)]
+struct Coder {
+    method: Vec<u8>,
+    properties: Vec<u8>,
+    inputs: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -181,52 +190,38 @@ fn folders(c: &mut Cursor<'_>, s: &mut Streams) -> Option<()> {
 
 fn folder(c: &mut Cursor<'_>) -> Option<(Folder, usize)> {
     let mut folder = Folder::default();
-    let (mut inputs, mut outputs) = (0, 0);
-    for _ in 0..c.count(32)? {
+    let mut inputs = 0;
+    for _ in 0..c.count(CODERS)? {
         let flags = c.octet()?;
         let method = c.take(usize::from(flags & 0xF))?.to_vec();
-        let (ins, outs) = if flags & 0x10 != 0 { (c.count(32)?, c.count(32)?) } else { (1, 1) };
-        folder.branched |= ins != 1 || outs != 1;
+        let (ins, outs) = if flags & 0x10 != 0 { (c.count(CODERS)?, c.count(CODERS)?) } else { (1, 1) };
+        // No method of today has several outputs.
+        if outs != 1 {
+            return None;
+        }
         inputs += ins;
-        outputs += outs;
         let properties = if flags & 0x20 != 0 {
             let len = c.count(1 << 16)?;
             c.take(len)?.to_vec()
         } else {
             Vec::new()
         };
-        folder.coders.push((method, properties));
+        folder.coders.push(Coder { method, properties, inputs: ins });
     }
+    let outputs = folder.coders.len();
     let binds = outputs.checked_sub(1)?;
-    let mut pairs = Vec::new();
     for _ in 0..binds {
-        pairs.push((c.count(64)?, c.count(64)?));
+        folder.pairs.push((c.count(64)?, c.count(64)?));
     }
-    folder.packed_streams = inputs.checked_sub(binds)?;
-    if folder.packed_streams > 1 {
-        folder.branched = true;
-        for _ in 0..folder.packed_streams {
-            c.number()?;
+    let packed = inputs.checked_sub(binds)?;
+    if packed == 1 {
+        folder.packed.push((0..inputs).find(|i| !folder.pairs.iter().any(|(input, _)| input == i))?);
+    } else {
+        for _ in 0..packed {
+            folder.packed.push(c.count(64)?);
         }
-    }
-    if !folder.branched {
-        folder.coders = in_order(&folder.coders, &pairs)?;
     }
     Some((folder, outputs))
-}
-
-/// The coder that reads the packed stream comes first; a pair binds an input to the output that feeds it.
-fn in_order(coders: &[(Vec<u8>, Vec<u8>)], pairs: &[(usize, usize)]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-    let mut at = (0..coders.len()).find(|i| !pairs.iter().any(|(input, _)| input == i))?;
-    let mut order = vec![coders.get(at)?.clone()];
-    while let Some((input, _)) = pairs.iter().find(|(_, output)| *output == at) {
-        at = *input;
-        order.push(coders.get(at)?.clone());
-        if order.len() > coders.len() {
-            return None;
-        }
-    }
-    Some(order)
 }
 
 fn substreams(c: &mut Cursor<'_>, s: &mut Streams) -> Option<()> {
@@ -275,42 +270,77 @@ fn substreams(c: &mut Cursor<'_>, s: &mut Streams) -> Option<()> {
 }
 
 fn is_encrypted(folder: &Folder) -> bool {
-    folder.coders.iter().any(|(method, _)| method.as_slice() == [0x06, 0xF1, 0x07, 0x01])
+    folder.coders.iter().any(|coder| coder.method.as_slice() == [0x06, 0xF1, 0x07, 0x01])
 }
 
-/// The content of a folder.
-fn unfold(bytes: &[u8], streams: &Streams, number: usize, budget: &mut Budget) -> Option<(Vec<u8>, Option<Fact>)> {
+type Got = (Vec<u8>, Option<Fact>);
+
+/// The content of a folder: what the output is that feeds no other coder. Each round undoes the coders whose inputs are there.
+fn unfold(bytes: &[u8], streams: &Streams, number: usize, budget: &mut Budget) -> Option<Got> {
     let folder = streams.folders.get(number)?;
-    let first: usize = streams.folders[..number].iter().map(|f| f.packed_streams).sum();
-    let start = streams.pack_sizes.iter().take(first).try_fold(streams.pack_at.checked_add(32)?, |at, size| at.checked_add(*size))?;
-    let len = usize::try_from(*streams.pack_sizes.get(first)?).ok()?;
-    let packed = piece(bytes, usize::try_from(start).ok()?, len)?;
-    if folder.branched {
-        return Some((Vec::new(), Some(Fact::Unread)));
-    }
-    let size = folder.sizes.iter().max().copied().unwrap_or(0);
-    let mut data: Option<Vec<u8>> = None;
+    let last = (0..folder.coders.len()).find(|output| !folder.pairs.iter().any(|(_, fed)| fed == output))?;
+    let mut outputs: Vec<Option<Vec<u8>>> = vec![None; folder.coders.len()];
     let mut fact = None;
-    for (method, properties) in &folder.coders {
-        let input = data.as_deref().unwrap_or(packed);
-        let (out, found) = match method.as_slice() {
-            [] | [0] => budget.copy(input),
-            [3, 1, 1] => {
-                let dictionary = super::octets::size32(properties, 1)?;
-                stream::lzma_raw(input, *properties.first()?, dictionary, size, budget)
+    for _ in 0..folder.coders.len() {
+        let mut first = 0;
+        for (at, coder) in folder.coders.iter().enumerate() {
+            let ports = first..first + coder.inputs;
+            first = ports.end;
+            if outputs[at].is_some() {
+                continue;
             }
-            [0x21] => stream::lzma2(input, dictionary_of(*properties.first()?), budget),
-            [4, 1, 8] => budget.read(flate2::bufread::DeflateDecoder::new(input), input.len()),
-            [4, 2, 2] => stream::bzip2(input, budget),
-            [4, 0xF7, 0x11, 1] => stream::zstd(input, budget),
-            [4] | [3, 3, 1, 3] => budget.read(lzma_rust2::filter::bcj::BcjReader::new_x86(input, 0), input.len()),
-            [3] => delta(input, usize::from(properties.first().copied().unwrap_or(0)) + 1, budget),
-            _ => return Some((Vec::new(), Some(Fact::Unread))),
-        };
-        fact = fact.or(found);
-        data = Some(out);
+            let inputs: Option<Vec<&[u8]>> = ports.map(|port| input(bytes, streams, number, port, &outputs)).collect();
+            let Some(inputs) = inputs else { continue };
+            let (out, found) = undo(coder, &inputs, folder.sizes.get(at).copied().unwrap_or(0), budget)?;
+            fact = fact.or(found);
+            if found == Some(Fact::Unread) {
+                return Some((Vec::new(), found));
+            }
+            outputs[at] = Some(out);
+        }
     }
-    Some((data?, fact))
+    Some((outputs.swap_remove(last)?, fact))
+}
+
+/// What feeds an input: a packed stream, or another coder's output where that is there already.
+fn input<'s>(bytes: &'s [u8], streams: &Streams, number: usize, port: usize, outputs: &'s [Option<Vec<u8>>]) -> Option<&'s [u8]> {
+    let folder = streams.folders.get(number)?;
+    if let Some((_, output)) = folder.pairs.iter().find(|(input, _)| *input == port) {
+        return outputs.get(*output)?.as_deref();
+    }
+    let before: usize = streams.folders[..number].iter().map(|f| f.packed.len()).sum();
+    let stream = before + folder.packed.iter().position(|fed| *fed == port)?;
+    let start = streams.pack_sizes.iter().take(stream).try_fold(streams.pack_at.checked_add(32)?, |at, size| at.checked_add(*size))?;
+    piece(bytes, usize::try_from(start).ok()?, usize::try_from(*streams.pack_sizes.get(stream)?).ok()?)
+}
+
+/// `size`: octets that come out.
+fn undo(coder: &Coder, inputs: &[&[u8]], size: u64, budget: &mut Budget) -> Option<Got> {
+    let input = inputs.first()?;
+    let properties = &coder.properties;
+    let branches = |filter: lzma_rust2::filter::bcj::BcjReader<&[u8]>, budget: &mut Budget| budget.read(filter, input.len());
+    Some(match (coder.method.as_slice(), inputs.len()) {
+        ([3, 3, 1, 0x1B], 4) => {
+            budget.read(lzma_rust2::filter::bcj2::Bcj2Reader::new(inputs.to_vec(), size), inputs.iter().map(|i| i.len()).sum())
+        }
+        ([] | [0], 1) => budget.copy(input),
+        ([3, 1, 1], 1) => {
+            let dictionary = super::octets::size32(properties, 1)?;
+            stream::lzma_raw(input, *properties.first()?, dictionary, size, budget)
+        }
+        ([0x21], 1) => stream::lzma2(input, dictionary_of(*properties.first()?), budget),
+        ([3, 4, 1], 1) => stream::ppmd7(input, u32::from(*properties.first()?), super::octets::u32le(properties, 1)?, size, budget),
+        ([4, 1, 8], 1) => budget.read(flate2::bufread::DeflateDecoder::new(*input), input.len()),
+        ([4, 1, 9], 1) => budget.read(deflate64::Deflate64Decoder::with_buffer(*input), input.len()),
+        ([4, 2, 2], 1) => stream::bzip2(input, budget),
+        ([4, 0xF7, 0x11, 1], 1) => stream::zstd(input, budget),
+        ([4] | [3, 3, 1, 3], 1) => branches(lzma_rust2::filter::bcj::BcjReader::new_x86(input, 0), budget),
+        ([7] | [3, 3, 5, 1], 1) => branches(lzma_rust2::filter::bcj::BcjReader::new_arm(input, 0), budget),
+        ([8] | [3, 3, 7, 1], 1) => branches(lzma_rust2::filter::bcj::BcjReader::new_arm_thumb(input, 0), budget),
+        ([10], 1) => branches(lzma_rust2::filter::bcj::BcjReader::new_arm64(input, 0), budget),
+        ([3], 1) => delta(input, usize::from(properties.first().copied().unwrap_or(0)) + 1, budget),
+        _ => (Vec::new(), Some(Fact::Unread)),
+    })
 }
 
 /// xz format §5.3.1.

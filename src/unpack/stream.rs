@@ -2,6 +2,7 @@
 
 use super::octets::{name, u64le, until_nul};
 use super::{Budget, Entry, Fact, Kind, Opened};
+use std::io::Read;
 
 type Got = (Vec<u8>, Option<Fact>);
 
@@ -44,11 +45,11 @@ fn keep((data, fact): Got) -> Got {
 }
 
 pub(super) fn bzip2(bytes: &[u8], budget: &mut Budget) -> Got {
-    budget.read(bzip2::bufread::MultiBzDecoder::new(bytes), bytes.len())
+    budget.read_slowly(bzip2::bufread::MultiBzDecoder::new(bytes), bytes.len())
 }
 
 pub(super) fn xz(bytes: &[u8], budget: &mut Budget) -> Got {
-    budget.read(lzma_rust2::XzReader::new_mem_limit(bytes, true, DICTIONARY_KIB), bytes.len())
+    budget.read_slowly(lzma_rust2::XzReader::new_mem_limit(bytes, true, DICTIONARY_KIB), bytes.len())
 }
 
 pub(super) fn zstd(bytes: &[u8], budget: &mut Budget) -> Got {
@@ -64,12 +65,42 @@ pub(super) fn lzma_raw(bytes: &[u8], properties: u8, dictionary: usize, size: u6
     // What comes out is bounded, so a larger dictionary would never fill.
     let dictionary = u32::try_from(dictionary).unwrap_or(u32::MAX).min(DICTIONARY_KIB << 10);
     match lzma_rust2::LzmaReader::new_with_props(bytes, size, properties, dictionary, None) {
-        Ok(reader) => budget.read(reader, bytes.len()),
+        Ok(reader) => budget.read_slowly(reader, bytes.len()),
         Err(_) => (Vec::new(), Some(Fact::DamagedArchive)),
     }
 }
 
 pub(super) fn lzma2(bytes: &[u8], dictionary: usize, budget: &mut Budget) -> Got {
     let dictionary = u32::try_from(dictionary).unwrap_or(u32::MAX).min(DICTIONARY_KIB << 10);
-    budget.read(lzma_rust2::Lzma2Reader::new(bytes, dictionary, None), bytes.len())
+    budget.read_slowly(lzma_rust2::Lzma2Reader::new(bytes, dictionary, None), bytes.len())
+}
+
+/// Memory that a PPMd model may take.
+const MODEL: u32 = 64 << 20;
+
+/// PPMd var.H of 7z: order, memory. It marks no end: `size` octets come out.
+pub(super) fn ppmd7(bytes: &[u8], order: u32, memory: u32, size: u64, budget: &mut Budget) -> Got {
+    if memory > MODEL {
+        return (Vec::new(), Some(Fact::Unread));
+    }
+    match ppmd_rust::Ppmd7Decoder::new(bytes, order, memory) {
+        Ok(decoder) => budget.read_slowly(decoder.take(size), bytes.len()),
+        Err(_) => (Vec::new(), Some(Fact::DamagedArchive)),
+    }
+}
+
+/// PPMd var.I of zip (APPNOTE.TXT §5.10): two octets of parameters come first. `size` as in `ppmd7`.
+pub(super) fn ppmd8(bytes: &[u8], size: u64, budget: &mut Budget) -> Got {
+    let (Some(parameters), Some(rest)) = (super::octets::u16le(bytes, 0), bytes.get(2..)) else {
+        return (Vec::new(), Some(Fact::DamagedArchive));
+    };
+    let memory = (u32::from(parameters >> 4 & 0xFF) + 1) << 20;
+    if memory > MODEL {
+        return (Vec::new(), Some(Fact::Unread));
+    }
+    let order = u32::from(parameters & 0xF) + 1;
+    match ppmd_rust::Ppmd8Decoder::new(rest, order, memory, ppmd_rust::RestoreMethod::from(parameters >> 12)) {
+        Ok(decoder) => budget.read_slowly(decoder.take(size), rest.len()),
+        Err(_) => (Vec::new(), Some(Fact::DamagedArchive)),
+    }
 }

@@ -19,6 +19,8 @@ struct Place {
     method: u16,
     data: usize,
     packed: usize,
+    /// Octets that come out; `u64::MAX` where it is not known.
+    full: u64,
     /// Sizes come after the data.
     unknown_size: bool,
     name: String,
@@ -149,6 +151,7 @@ fn central_entry(bytes: &[u8], at: usize, base: usize) -> Option<(Place, usize, 
         method: u16le(bytes, at + 10)?,
         data: 0,
         packed: usize::try_from(packed).unwrap_or(usize::MAX),
+        full: if full == u32::MAX { u64::MAX } else { u64::from(full) },
         unknown_size: false,
         name: unicode_name(extra).unwrap_or_else(|| name(written)),
     };
@@ -167,11 +170,13 @@ fn local_entry(bytes: &[u8], at: usize) -> Option<Place> {
     let written = piece(bytes, at + 30, name_len)?;
     let extra = piece_or_rest(bytes, at + 30 + name_len, extra_len);
     let packed = size32(bytes, at + 18)?;
+    let full = u32le(bytes, at + 22).filter(|_| flags & 8 == 0).map_or(u64::MAX, u64::from);
     Some(Place {
         flags,
         method: u16le(bytes, at + 8)?,
         data: at + 30 + name_len + extra_len,
         packed,
+        full,
         unknown_size: packed == 0 && flags & 8 != 0 || packed == 0xFFFF_FFFF,
         name: unicode_name(extra).unwrap_or_else(|| name(written)),
     })
@@ -241,6 +246,7 @@ fn unpack(bytes: &[u8], place: &Place, budget: &mut Budget) -> Entry {
     let got = match place.method {
         0 => budget.copy(data),
         8 => budget.read(flate2::bufread::DeflateDecoder::new(data), data.len()),
+        9 => budget.read(deflate64::Deflate64Decoder::with_buffer(data), data.len()),
         12 => stream::bzip2(data, budget),
         // §5.8.8: version, length of the properties, the properties as in .lzma.
         14 => match (data.get(4), size32(data, 5), data.get(9..)) {
@@ -249,6 +255,7 @@ fn unpack(bytes: &[u8], place: &Place, budget: &mut Budget) -> Entry {
         },
         20 | 93 => stream::zstd(data, budget),
         95 => stream::xz(data, budget),
+        98 => stream::ppmd8(data, place.full, budget),
         _ => (Vec::new(), Some(Fact::Unread)),
     };
     Entry::new(place.name.clone(), got)

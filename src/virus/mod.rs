@@ -7,15 +7,12 @@ pub use settings::{Server, Settings};
 
 use crate::facts::{Answer, Virus};
 use crate::mail::Mail;
-use crate::mail::attachments::{self, Origin};
 use clamd::Session;
 use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Parts that other readings of a message give, which the daemon does not see in the message itself.
-const READINGS: usize = 32;
 /// A server that failed is asked after the others for so long.
 const REST: Duration = Duration::from_secs(30);
 
@@ -44,7 +41,8 @@ impl Scanner {
         Ok(Some(Scanner { servers, largest, timeout: settings.timeout.0, next: AtomicUsize::new(0), failed }))
     }
 
-    /// The verdict on a message. Blocks until it has come, or the deadline.
+    /// The verdict on a message, and on what it keeps of other readings (`Wanted::readings`). Blocks until it has come, or
+    /// the deadline.
     pub fn inspect(&self, mail: &Mail, deadline: Instant) -> Answer<Virus> {
         let raw = mail.as_sent();
         if raw.len() > self.largest {
@@ -52,14 +50,13 @@ impl Scanner {
         }
         let deadline = deadline.min(Instant::now() + self.timeout);
         // What the daemon's own reading of the structure may not find.
-        let mut hidden: Vec<Vec<u8>> = Vec::new();
         let mut total = raw.len();
-        attachments::walk(mail, &mut |item| {
-            if item.origin == Origin::Reading && hidden.len() < READINGS && total + item.bytes.len() <= self.largest {
-                total += item.bytes.len();
-                hidden.push(item.bytes.to_vec());
-            }
-        });
+        let mut fits = |part: &&[u8]| {
+            let fits = total + part.len() <= self.largest;
+            total += if fits { part.len() } else { 0 };
+            fits
+        };
+        let hidden: Vec<&[u8]> = mail.carried().readings.iter().map(Vec::as_slice).filter(&mut fits).collect();
         for number in self.order() {
             let Some(server) = self.servers.get(number) else { continue };
             match ask(server, raw, &hidden, deadline) {
@@ -98,7 +95,7 @@ impl Scanner {
     }
 }
 
-fn ask(server: &Server, raw: &[u8], hidden: &[Vec<u8>], deadline: Instant) -> io::Result<Virus> {
+fn ask(server: &Server, raw: &[u8], hidden: &[&[u8]], deadline: Instant) -> io::Result<Virus> {
     let mut session = Session::open(server, deadline)?;
     let mut verdict = session.scan(raw)?;
     for part in hidden {

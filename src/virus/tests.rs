@@ -1,6 +1,7 @@
 //! A daemon's side of the talk, as clamd(8) has it.
 
 use super::*;
+use crate::mail::Wanted;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
@@ -74,7 +75,10 @@ fn what_only_other_readers_see_is_asked_about_too() {
     let talk = daemon(listener, b"bad word", Duration::ZERO);
     let raw = b"Content-Type: text/plain\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
         Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\nYSBiYWQgd29yZCBpbiBhIGZpbGUgb2YgaXRzIG93bg==\r\n--b--\r\n";
-    assert_eq!(scanner(&[port], "").inspect(&Mail::parse(raw.to_vec()), soon()), Answer::Known(Virus::Found("Test.Word".into())));
+    assert_eq!(
+        scanner(&[port], "").inspect(&Mail::parse(raw.to_vec()).wanting(Wanted { readings: true, ..Wanted::default() }), soon()),
+        Answer::Known(Virus::Found("Test.Word".into()))
+    );
     assert!(talk.join().unwrap() > 1);
 }
 

@@ -5,7 +5,7 @@ use super::attachment_files::{letter, zip};
 use crate::site::{Daemon, Folder, Postfix, Smtp, free_port};
 use hamgate::base::settings;
 use hamgate::facts::{Answer, Virus};
-use hamgate::mail::Mail;
+use hamgate::mail::{Mail, Wanted};
 use hamgate::virus::{Scanner, Settings};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -55,7 +55,9 @@ fn the_daemon_finds_what_is_attached_packed_or_hidden() {
     let folder = Folder::new("clamd");
     let (_clamd, socket) = clamd(&folder);
     let scanner = scanner(&socket);
-    let ask = |raw: Vec<u8>| scanner.inspect(&Mail::parse(raw), Instant::now() + Duration::from_secs(30));
+    let ask = |raw: Vec<u8>| {
+        scanner.inspect(&Mail::parse(raw).wanting(Wanted { readings: true, ..Wanted::default() }), Instant::now() + Duration::from_secs(30))
+    };
     assert_eq!(ask(letter("clean", "a.txt", b"nothing")), Answer::Known(Virus::Clean));
     let found = |answer: &Answer<Virus>| matches!(answer, Answer::Known(Virus::Found(name)) if name.starts_with("Test.Eicar"));
     let file = payload();

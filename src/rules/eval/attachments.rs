@@ -4,17 +4,17 @@
 use super::perl::{lossy, pattern, rule_pattern};
 use super::{Accepts, Answered, Context, Needs, Row, local};
 use crate::facts::{Answer, Question, Virus};
-use crate::mail::Defect;
-use crate::mail::attachments::{self, Origin};
+use crate::mail::Carried;
+use crate::mail::attachments::Origin;
 use crate::mail::attachments_names::{PROGRAMS, all_extensions};
+use crate::mail::carried::File;
 use crate::pattern::Found as Match;
-use crate::unpack::{Fact, Facts, Kind};
-use std::collections::BTreeSet;
+use crate::unpack::{Fact, Kind};
 
 pub(super) static ROWS: &[Row] = &[
-    any("attachment_extension", |c, a| of_files(c, |file| file.extensions.iter().any(|e| a.iter().any(|w| is_word(w, e))))),
+    any("attachment_extension", |c, a| of_files(c, |file| all_extensions(&file.names).iter().any(|e| a.iter().any(|w| is_word(w, e))))),
     any("attachment_name", attachment_name),
-    any("attachment_type", |c, a| of_files(c, |file| a.iter().any(|word| file.is_type(word)))),
+    any("attachment_type", |c, a| of_files(c, |file| a.iter().any(|word| is_type(file, word)))),
     any("attachment_has", |c, a| of_files(c, |file| a.iter().filter_map(|w| Fact::by_word(w)).any(|fact| file.facts.contains(&fact)))),
     any("attachment_program", attachment_program),
     any("attachment_password_in_text", attachment_password_in_text),
@@ -48,67 +48,29 @@ fn pending(context: &Context<'_, '_>) -> Answered {
     if context.network { Answered::Pending } else { Answered::Miss }
 }
 
-/// One part or file as rules ask about it.
-#[derive(Debug)]
-struct File {
-    path: String,
-    names: Vec<String>,
-    extensions: Vec<String>,
-    declared: String,
-    kind: Kind,
-    facts: Facts,
-    origin: Origin,
-}
-
-impl File {
-    /// A kind's word, or a media type, as declared or as the content is.
-    fn is_type(&self, word: &str) -> bool {
-        if word.contains('/') {
-            is_word(word, &self.declared) || is_word(word, self.kind.media_type())
-        } else {
-            is_word(word, self.kind.word())
-        }
-    }
-
-    /// A text that is read in the mail program is no file, whatever it looks like.
-    fn is_program(&self) -> bool {
-        let is_text = self.names.is_empty() && self.kind == Kind::Script && self.origin != Origin::Entry;
-        self.kind.is_program() && !is_text || self.extensions.iter().any(|e| PROGRAMS.contains(&e.as_str()))
-    }
-
-    fn shown(&self) -> String {
-        let name = self.names.first().cloned().unwrap_or_default();
-        let name: String = name.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(80).collect();
-        if name.is_empty() {
-            format!("part {}", self.path.chars().filter(char::is_ascii_graphic).take(80).collect::<String>())
-        } else {
-            name
-        }
+/// A kind's word, or a media type, as declared or as the content is.
+fn is_type(file: &File, word: &str) -> bool {
+    if word.contains('/') {
+        is_word(word, &file.declared) || is_word(word, file.kind.media_type())
+    } else {
+        is_word(word, file.kind.word())
     }
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Carried {
-    files: Vec<File>,
-    odd: BTreeSet<Defect>,
+/// A text that is read in the mail program is no file, whatever it looks like.
+fn is_program(file: &File) -> bool {
+    let is_text = file.names.is_empty() && file.kind == Kind::Script && file.origin != Origin::Entry;
+    file.kind.is_program() && !is_text || all_extensions(&file.names).iter().any(|e| PROGRAMS.contains(&e.as_str()))
+}
+
+fn shown(file: &File) -> String {
+    let name = file.names.first().cloned().unwrap_or_default();
+    let name: String = name.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(80).collect();
+    if name.is_empty() { format!("part {}", file.path.chars().filter(char::is_ascii_graphic).take(80).collect::<String>()) } else { name }
 }
 
 fn carried<'c>(context: &'c Context<'_, '_>) -> &'c Carried {
-    context.memo.carried.get_or_init(|| {
-        let mut files = Vec::new();
-        let odd = attachments::walk(context.reading.mail, &mut |item| {
-            files.push(File {
-                path: item.path.to_owned(),
-                names: item.names.to_vec(),
-                extensions: all_extensions(item.names),
-                declared: item.declared.to_owned(),
-                kind: item.kind,
-                facts: item.facts.clone(),
-                origin: item.origin,
-            });
-        });
-        Carried { files, odd }
-    })
+    context.reading.mail.carried()
 }
 
 fn is_word(word: &str, value: &str) -> bool {
@@ -117,7 +79,7 @@ fn is_word(word: &str, value: &str) -> bool {
 
 /// Whether a file is so; the report names the first.
 fn of_files(context: &Context<'_, '_>, holds: impl Fn(&File) -> bool) -> Answered {
-    carried(context).files.iter().find(|file| holds(file)).map_or(Answered::Miss, |file| Answered::HitWith(1.0, file.shown()))
+    carried(context).files.iter().find(|file| holds(file)).map_or(Answered::Miss, |file| Answered::HitWith(1.0, shown(file)))
 }
 
 fn attachment_name(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
@@ -128,7 +90,7 @@ fn attachment_name(context: &Context<'_, '_>, arguments: &[String]) -> Answered 
 /// A program; with 'inside' one in an archive or a document.
 fn attachment_program(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
     let inside = arguments.first().is_some_and(|word| word == "inside");
-    of_files(context, |file| (file.origin == Origin::Entry) == inside && file.is_program())
+    of_files(context, |file| (file.origin == Origin::Entry) == inside && is_program(file))
 }
 
 /// Something encrypted, and the text tells how to open it.
@@ -139,7 +101,7 @@ fn attachment_password_in_text(context: &Context<'_, '_>, _: &[String]) -> Answe
         r"(?i)(?:\b(?:pass\s?(?:word|code|phrase|wort)?|pwd|pw|kennwort|zugangscode|contrase(?:n|\xc3\xb1)a|mot\s+de\s+passe|senha|wachtwoord|has(?:l|\xc5\x82)o|lozinka|sifre)|\xd0\xbf\xd0\xb0\xd1\x80\xd0\xbe\xd0\xbb\xd1\x8c|\xe5\xaf\x86\xe7\xa0\x81|\xe3\x83\x91\xe3\x82\xb9\xe3\x83\xaf\xe3\x83\xbc\xe3\x83\x89)[^\n]{0,30}?(?:[:=]|\bis\b|\bist\b|\best\b|\bes\b|\blautet\b|\xef\xbc\x9a)\s*\S{3,}"
     );
     let told = context.reading.body().iter().any(|paragraph| form.is_match(paragraph));
-    if told { Answered::HitWith(1.0, file.shown()) } else { Answered::Miss }
+    if told { Answered::HitWith(1.0, shown(file)) } else { Answered::Miss }
 }
 
 /// Readers may take the structure differently; with words (`boundary`, `base64` …) in one of these ways.

@@ -1,6 +1,6 @@
 //! What a function is given: the message, the options, the facts so far, and what was computed before on this message.
 
-use super::{attachment, attachments, body, date, forged, fromname, header, image, mime, ole, pdf, relay, spf, welcome};
+use super::{attachment, body, date, forged, fromname, header, image, mime, ole, pdf, relay, spf, welcome};
 use crate::facts::{DnsQuestion, Facts};
 use crate::mail::{HeaderQuery, Reading};
 use crate::rules::model::{EvalKind, Flags};
@@ -116,7 +116,6 @@ pub struct Memo {
     pub(super) stock_labels: OnceCell<u32>,
     pub(super) signature: OnceCell<Option<body::Signature>>,
     pub(super) attachments: OnceCell<attachment::Attachments>,
-    pub(super) carried: OnceCell<attachments::Carried>,
     pub(super) office: OnceCell<ole::Office>,
     pub(super) from_name: OnceCell<fromname::Name>,
     /// What rules asked of DNS lists, by the name of their set.
