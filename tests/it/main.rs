@@ -12,7 +12,6 @@ mod bayes_crash;
 mod bayes_revert;
 mod bayes_shared;
 mod bayes_spamassassin;
-mod bayes_speed;
 mod clamd;
 mod dkim;
 mod dmarc;
