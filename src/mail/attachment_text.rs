@@ -69,7 +69,10 @@ fn is_shown(item: &Item<'_>) -> bool {
 fn of_item(item: &Item<'_>, budget: &mut Budget) -> Option<Said> {
     let name = item.names.first().map_or("", String::as_str);
     let octets = item.bytes.get(..OCTETS).unwrap_or(item.bytes);
-    match item.kind {
+    // Readers go by the place in the document, whatever its octets begin with.
+    let is_part = item.origin == Origin::Entry && text::is_document_part(name);
+    let kind = if is_part && matches!(item.kind, Kind::Text | Kind::Html | Kind::Data) { Kind::Xml } else { item.kind };
+    match kind {
         Kind::Html | Kind::Svg => Some(page(octets)),
         Kind::Text if !text::is_bookkeeping(name, octets) => Some(plain(charset::normalize(octets, "", false).into_owned())),
         Kind::Xml if !text::is_document_part(name) => None,

@@ -115,7 +115,9 @@ fn relations(bytes: &[u8]) -> Extracted {
             && is_external
             && let Some(target) = attribute(tag.head, b"target")
         {
-            found.link(&target);
+            // CVE-2021-40444: what is fetched stands behind.
+            let stem = target.get(..6).filter(|stem| stem.eq_ignore_ascii_case("mhtml:")).map_or(0, str::len);
+            found.link(&target[stem..]);
         }
     }
     found

@@ -3,7 +3,7 @@
 use super::attachment_files::{CONTAINERS, files, letter, pdf, zip};
 use super::site::files_below;
 use hamgate::mail::attachments::{self, Origin};
-use hamgate::mail::{Arrival, Mail};
+use hamgate::mail::{Arrival, Mail, Reading};
 use hamgate::rules::engine::Program;
 use hamgate::rules::{NoFiles, Settings, Source, builtin, load};
 use hamgate::scan::{Engine, Wish};
@@ -314,4 +314,82 @@ fn without_blanks(text: &[u8]) -> Vec<u8> {
 
 fn hex(bytes: &[u8]) -> String {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Archives written by 7-Zip, and what lies in them.
+#[test]
+fn entries_of_rarer_methods_are_unpacked() {
+    let text: String = (0..60).map(|i| format!("Line {i} of a harmless text, {}.\n", i * i)).collect();
+    let mut program = [b"MZ\x90\0".as_slice(), &[0; 60]].concat();
+    for i in 0..300u32 {
+        let call = 0x1000u32.wrapping_sub(program.len() as u32 + 5).to_le_bytes();
+        let jump = 0x2000u32.wrapping_sub(program.len() as u32 + 13).to_le_bytes();
+        program = [&program, b"\x55\x8b\xec\xe8".as_slice(), &call, &[0x83, 0xc4, (i & 0xff) as u8, 0x0f, 0x84], &jump].concat();
+    }
+    macro_rules! seed {
+        ($name:literal) => {
+            include_bytes!(concat!("../../fuzz/seeds/containers/", $name)).as_slice()
+        };
+    }
+    for (name, archive, content) in [
+        ("ppmd.7z", seed!("ppmd.7z"), text.as_bytes()),
+        ("bcj2.7z", seed!("bcj2.7z"), &program),
+        ("deflate64.7z", seed!("deflate64.7z"), text.as_bytes()),
+        ("deflate64.zip", seed!("deflate64.zip"), text.as_bytes()),
+        ("ppmd.zip", seed!("ppmd.zip"), text.as_bytes()),
+        ("text.zst", seed!("text.zst"), text.as_bytes()),
+    ] {
+        let all = seen(&letter("see the file", name, archive));
+        assert!(all.iter().any(|part| part.origin == Origin::Entry && part.bytes == content), "{name}: {:?}", all.last());
+        assert!(all.iter().all(|part| !part.facts.contains("unread") && !part.facts.contains("damaged-archive")), "{name}");
+    }
+}
+
+/// What views show of attachments under an option of the rule files: text of the body, links, words of the classifier.
+fn said(raw: &[u8], option: &str) -> (String, Vec<String>, String) {
+    let sources = [Source::Text { name: "site.cf".into(), text: format!("util_rb_tld example com org\n{option}\n") }];
+    let set = load(&sources, &NoFiles, &Settings::default()).0;
+    let (mail, arrival) = (Mail::parse(raw.to_vec()), Arrival::FromFields);
+    let reading = Reading::new(&mail, &arrival, &set.options.view);
+    let text = |paragraphs: &[Vec<u8>]| String::from_utf8_lossy(&paragraphs.concat()).into_owned();
+    let uris = reading.uris().iter().map(|uri| String::from_utf8_lossy(uri).into_owned()).collect();
+    (text(reading.body()), uris, text(reading.visible()))
+}
+
+#[test]
+fn text_and_links_of_attachments_count_where_the_rules_ask_for_them() {
+    let page = "%PDF-1.4\n3 0 obj\n<< /Type /Page /Contents 4 0 R /Annots [ << /A << /S /URI /URI (http://inside.example/a) >> >> ] >>\nendobj\n\
+                4 0 obj\n<< /Length 40 >>\nstream\nBT (the hidden offer) Tj ET\nendstream\nendobj\n%%EOF\n";
+    let document = b"<w:document><w:p><w:t>the hidden offer</w:t></w:p></w:document>".as_slice();
+    let relations =
+        b"<Relationships><Relationship Type=\"x/hyperlink\" Target=\"http://inside.example/a\" TargetMode=\"External\"/></Relationships>"
+            .as_slice();
+    let docx =
+        zip(&[("[Content_Types].xml", b"<Types/>"), ("word/document.xml", document), ("word/_rels/document.xml.rels", relations)], true);
+    let open = b"<office:text><text:p>the hidden offer <text:a xlink:href=\"http://inside.example/a\">x</text:a></text:p></office:text>"
+        .as_slice();
+    let open = [b"<?xml version=\"1.0\"?>".as_slice(), open].concat();
+    let rtf = br#"{\rtf1 the hidden {\b offer} {\field{\*\fldinst{HYPERLINK "http://inside.example/a"}}{\fldrslt x}}}"#.as_slice();
+    let html = b"<html><body>the hidden offer <a href=\"http://inside.example/a\">x</a></body></html>".as_slice();
+    for (name, bytes) in [
+        ("a.pdf", page.as_bytes().to_vec()),
+        ("a.docx", docx.clone()),
+        ("a.odt", zip(&[("mimetype", b"application/vnd.oasis.opendocument.text"), ("content.xml", &open)], true)),
+        ("a.rtf", rtf.to_vec()),
+        ("a.bin", html.to_vec()),
+        ("a.txt", b"the hidden offer http://inside.example/a here\n".to_vec()),
+        ("packed.zip", zip(&[("in/a.docx", &docx)], true)),
+    ] {
+        let raw = letter("Dear Anna,\r\nsee the file.", name, &bytes);
+        let is_told = |text: &str| text.contains("the hidden offer");
+        let has_link = |uris: &[String]| uris.iter().any(|uri| uri == "http://inside.example/a");
+        let (body, uris, bayes) = said(&raw, "");
+        assert!(!is_told(&body) && !has_link(&uris) && !is_told(&bayes), "{name}: {body}");
+        let (body, uris, bayes) = said(&raw, "attachment_text body");
+        assert!(is_told(&body) && !has_link(&uris) && !is_told(&bayes), "{name}: {body} {uris:?} {bayes}");
+        let (body, uris, bayes) = said(&raw, "attachment_text uri");
+        assert!(!is_told(&body) && has_link(&uris) && !is_told(&bayes), "{name}: {body} {uris:?}");
+        let (body, uris, bayes) = said(&raw, "attachment_text body uri bayes");
+        assert!(is_told(&body) && has_link(&uris) && is_told(&bayes), "{name}: {body} {uris:?} {bayes}");
+    }
 }

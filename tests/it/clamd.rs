@@ -1,7 +1,7 @@
 //! The real antivirus daemon, with a signature file made here, and a real Postfix in front of it.
 
 use super::ambiguous_shapes::{payload, shapes};
-use super::attachment_files::{letter, zip};
+use super::attachment_files::{letter, pdf, zip};
 use crate::site::{Daemon, Folder, Postfix, Smtp, free_port};
 use hamgate::base::settings;
 use hamgate::facts::{Answer, Virus};
@@ -80,6 +80,7 @@ fn what_the_daemon_finds_is_refused_and_its_absence_is_told() {
     std::fs::write(&rules, "body NO_EXE eval:attachment_extension('exe','scr')\ndescribe NO_EXE A program\nscore NO_EXE 20\n").unwrap();
     let toml = format!(
         "[virus]\nservers = [\"unix:{socket}\"]\n[rules]\nadd = [\"{}\"]\n[policy]\nreject = \"HG_VIRUS || NO_EXE\"\ntempfail = \"HG_VIRUS_UNSEEN\"\n\
+         groups = [{{ recipients = [\"box7@victim.example\"], reject = \"HG_VIRUS\" }}]\n\
          [policy.trusted]\nreject = \"HG_VIRUS || NO_EXE\"\n[dns]\nname_servers = [\"127.0.0.1:9\"]\ndeadline = \"1 s\"\n",
         rules.display()
     );
@@ -101,6 +102,8 @@ fn what_the_daemon_finds_is_refused_and_its_absence_is_told() {
             .concat();
     let refused = send("box2", &outer);
     assert!(refused.starts_with("550"), "{refused}");
+    let taken = send("box7", &letter("look", "a.zip", &program));
+    assert!(taken.starts_with("250"), "the laboratory takes programs: {taken}");
     // A flag of the local header, and of the directory: the entry is encrypted.
     let mut locked = zip(&[("a.txt", b"secret")], true);
     let directory = memchr::memmem::rfind(&locked, b"PK\x01\x02").unwrap();
@@ -111,6 +114,14 @@ fn what_the_daemon_finds_is_refused_and_its_absence_is_told() {
     let boxes = postfix.delivered(&["box4".to_owned()], Duration::from_secs(60));
     let delivered = crate::site::read(&boxes[0][0]);
     assert!(memchr::memmem::find(&delivered, b"HG_ATTACH_PASSWORD").is_some(), "{}", String::from_utf8_lossy(&delivered));
+    let docx = zip(&[("[Content_Types].xml", b"<Types/>"), ("word/document.xml", b"<w:document>text</w:document>")], true);
+    for (name, file, bytes) in [("box5", "minutes.pdf", pdf("/Lang (en)")), ("box6", "minutes.docx", docx)] {
+        let taken = send(name, &letter("Dear Anna,\r\nthe minutes are attached.", file, &bytes));
+        assert!(taken.starts_with("250"), "{taken}");
+        let boxes = postfix.delivered(&[name.to_owned()], Duration::from_secs(60));
+        let delivered = crate::site::read(&boxes[0][0]);
+        assert!(memchr::memmem::find(&delivered, b"score=0.0").is_some(), "{file}: {}", String::from_utf8_lossy(&delivered));
+    }
     drop(clamd);
     let deferred = send("box3", &letter("clean", "a.txt", b"nothing"));
     assert!(deferred.starts_with("451") || deferred.starts_with("4"), "{deferred}");

@@ -28,6 +28,7 @@ mod lists;
 mod mailserver;
 mod milter;
 mod net;
+mod olevbmacro;
 mod output;
 mod parity;
 mod postfix;
