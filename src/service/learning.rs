@@ -101,9 +101,9 @@ pub fn with_users(judge: classifier::Judge, config: &Config, user: Option<&str>)
 /// # Errors
 /// No name that can be kept, or mistakes of the alias map.
 pub fn classifier_of(config: &Config, user: &str) -> Result<Arc<str>, Vec<String>> {
-    users::name(user).map_err(|why| vec![why])?;
     let users = users(config).map_err(|complaints| complaints.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let Some(users) = users else { return Ok(Arc::from("")) };
+    users::name(user).map_err(|why| vec![why])?;
     users
         .of(user)
         .map(Arc::from)
@@ -287,7 +287,7 @@ mod tests {
         let config = |text: &str| Config::parse(text, "hamgate.toml").unwrap();
         assert_eq!(classifier_of(&config(""), "Alice").as_deref(), Ok(""));
         assert_eq!(classifier_of(&config("[learn]\nper_user = true\n"), "Alice+x@Example.com").as_deref(), Ok("alice@example.com"));
-        assert!(classifier_of(&config(""), "../alice").is_err());
+        assert!(classifier_of(&config("[learn]\nper_user = true\n"), "../alice").is_err());
         let missing = classifier_of(&config("[learn]\nper_user = true\naliases = \"/nowhere/aliases\"\n"), "alice").unwrap_err();
         assert!(missing[0].starts_with("/nowhere/aliases: cannot be read ("), "{missing:?}");
     }
