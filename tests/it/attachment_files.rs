@@ -330,13 +330,67 @@ fn message(name: &str, bytes: &[u8]) -> Vec<u8> {
     letter("see the file", name, bytes)
 }
 
+/// MS-OVBA §2.4.1: a compressed container of literal tokens alone; up to 3,600 octets.
+fn container(text: &[u8]) -> Vec<u8> {
+    let tokens: Vec<u8> = text.chunks(8).flat_map(|chunk| [&[0], chunk].concat()).collect();
+    [vec![1], (0xB000 | (tokens.len() as u16 - 1)).to_le_bytes().to_vec(), tokens].concat()
+}
+
+/// MS-OVBA §2.3.4.2: what the project's one module is called and where its source begins.
+fn project_records(offset: u32) -> Vec<u8> {
+    let wide: Vec<u8> = "Module1".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut out = Vec::new();
+    let mut record = |id: u16, data: &[u8]| {
+        out.extend(id.to_le_bytes());
+        out.extend((data.len() as u32).to_le_bytes());
+        out.extend(data);
+    };
+    record(1, &1u32.to_le_bytes());
+    record(2, &0x409u32.to_le_bytes());
+    record(0x14, &0x409u32.to_le_bytes());
+    record(3, &1252u16.to_le_bytes());
+    record(4, b"Project");
+    [5, 0x40, 6, 0x3D].into_iter().for_each(|id| record(id, b""));
+    record(7, &0u32.to_le_bytes());
+    record(8, &0u32.to_le_bytes());
+    // The size of this record does not count its last two octets.
+    record(9, &1u32.to_le_bytes());
+    record(0, b"");
+    out.truncate(out.len() - 4);
+    let mut record = |id: u16, data: &[u8]| {
+        out.extend(id.to_le_bytes());
+        out.extend((data.len() as u32).to_le_bytes());
+        out.extend(data);
+    };
+    record(0xC, b"");
+    record(0x3C, b"");
+    record(0xF, &1u16.to_le_bytes());
+    record(0x13, &0xFFFFu16.to_le_bytes());
+    record(0x19, b"Module1");
+    record(0x47, &wide);
+    record(0x1A, b"Module1");
+    record(0x32, &wide);
+    record(0x1C, b"");
+    record(0x48, b"");
+    record(0x31, &offset.to_le_bytes());
+    record(0x1E, &0u32.to_le_bytes());
+    record(0x2C, &0xFFFFu16.to_le_bytes());
+    [0x21, 0x2B, 0x10].into_iter().for_each(|id| record(id, b""));
+    out
+}
+
 /// A compound file with a project whose one module has this source.
 pub fn vba(source: &[u8]) -> Vec<u8> {
+    const END: u32 = 0xFFFF_FFFE;
+    const NONE: u32 = u32::MAX;
     let text = [b"Attribute VB_Name = \"Module1\"\r\n".as_slice(), source].concat();
-    let tokens: Vec<u8> = text.chunks(8).flat_map(|chunk| [&[0], chunk].concat()).collect();
-    let container = [vec![1], (0xB000 | (tokens.len() as u16 - 1)).to_le_bytes().to_vec(), tokens].concat();
-    let module = [vec![0; 20], container].concat();
-    let contents: [(&str, Vec<u8>); 3] = [("_VBA_PROJECT", b"\xcc\x61".to_vec()), ("dir", vec![1, 0, 0]), ("Module1", module)];
+    let module = [vec![0; 20], container(&text)].concat();
+    let streams: [(&str, Vec<u8>); 4] = [
+        ("_VBA_PROJECT", b"\xcc\x61\xff\xff\0\0\0".to_vec()),
+        ("dir", container(&project_records(20))),
+        ("Module1", module),
+        ("PROJECT", b"ID=\"{00000000-0000-0000-0000-000000000000}\"\r\nModule=Module1\r\n".to_vec()),
+    ];
     let mut sectors: Vec<u8> = Vec::new();
     let mut table: Vec<u32> = Vec::new();
     let mut put = |bytes: &[u8]| {
@@ -344,7 +398,7 @@ pub fn vba(source: &[u8]) -> Vec<u8> {
         let count = bytes.len().div_ceil(512).max(1) as u32;
         sectors.extend(bytes);
         sectors.resize((start + count) as usize * 512, 0);
-        table.extend((start + 1..start + count).chain([0xFFFF_FFFE]));
+        table.extend((start + 1..start + count).chain([END]));
         start
     };
     let entry = |name: &str, kind: u8, right: u32, child: u32, start: u32, size: u32| {
@@ -353,19 +407,29 @@ pub fn vba(source: &[u8]) -> Vec<u8> {
         out.resize(64, 0);
         out.extend((wide.len() as u16).to_le_bytes());
         out.extend([kind, 1]);
-        out.extend([u32::MAX, right, child].iter().flat_map(|n| n.to_le_bytes()));
+        out.extend([NONE, right, child].iter().flat_map(|n| n.to_le_bytes()));
         out.extend([0; 36]);
         out.extend([start, size, 0].iter().flat_map(|n| n.to_le_bytes()));
         out
     };
-    let none = u32::MAX;
-    let mut folder = [entry("Root Entry", 5, none, 1, 0xFFFF_FFFE, 0), entry("VBA", 1, none, 2, 0, 0)].concat();
-    for (number, (name, bytes)) in contents.iter().enumerate() {
-        let mut bytes = bytes.clone();
-        bytes.resize(bytes.len().max(4096), 0);
-        let right = if number == 2 { none } else { number as u32 + 3 };
-        folder.extend(entry(name, 2, right, none, put(&bytes), bytes.len() as u32));
+    // MS-CFB §2.4: small streams share one, in pieces of 64 octets.
+    let (mut small, mut small_table): (Vec<u8>, Vec<u32>) = (Vec::new(), Vec::new());
+    let mut entries = Vec::new();
+    for (number, (name, bytes)) in streams.iter().enumerate() {
+        let right = if number < 2 { number as u32 + 3 } else { NONE };
+        let start = small_table.len() as u32;
+        let count = bytes.len().div_ceil(64) as u32;
+        small.extend(bytes);
+        small.resize((start + count) as usize * 64, 0);
+        small_table.extend((start + 1..start + count).chain([END]));
+        entries.extend(entry(name, 2, right, NONE, start, bytes.len() as u32));
     }
+    let small_at = put(&small);
+    let mut small_fat: Vec<u8> = small_table.iter().flat_map(|n| n.to_le_bytes()).collect();
+    assert!(small_fat.len() <= 512);
+    small_fat.resize(512, 0xFF);
+    let small_fat_at = put(&small_fat);
+    let folder = [entry("Root Entry", 5, NONE, 1, small_at, small.len() as u32), entry("VBA", 1, 5, 2, 0, 0), entries].concat();
     let folder_at = put(&folder);
     let table_at = table.len() as u32;
     table.push(0xFFFF_FFFD);
@@ -376,7 +440,7 @@ pub fn vba(source: &[u8]) -> Vec<u8> {
     head.extend([0; 16]);
     head.extend([0x3Eu16, 3, 0xFFFE, 9, 6].iter().flat_map(|n| n.to_le_bytes()));
     head.extend([0; 6]);
-    head.extend([0, 1, folder_at, 0, 4096, 0xFFFF_FFFE, 0, 0xFFFF_FFFE, 0, table_at].iter().flat_map(|n: &u32| n.to_le_bytes()));
+    head.extend([0, 1, folder_at, 0, 4096, small_fat_at, 1, END, 0, table_at].iter().flat_map(|n: &u32| n.to_le_bytes()));
     head.resize(512, 0xFF);
     [head, sectors, fat].concat()
 }

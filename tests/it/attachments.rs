@@ -393,3 +393,71 @@ fn text_and_links_of_attachments_count_where_the_rules_ask_for_them() {
         assert!(is_told(&body) && has_link(&uris) && is_told(&bayes), "{name}: {body} {uris:?} {bayes}");
     }
 }
+
+/// Office files with and without macros, and which of macro, automatic start and suspicious calls each has.
+fn office_files() -> Vec<(&'static str, Vec<u8>)> {
+    let docm = |project: &[u8]| {
+        zip(&[("[Content_Types].xml", b"<Types/>"), ("word/document.xml", b"<w:document/>"), ("word/vbaProject.bin", project)], true)
+    };
+    let xlsm = |project: &[u8]| {
+        zip(&[("[Content_Types].xml", b"<Types/>"), ("xl/workbook.xml", b"<workbook/>"), ("xl/vbaProject.bin", project)], true)
+    };
+    let sources: [&[u8]; 6] = [
+        b"Sub AutoOpen()\r\n x = Shell(\"calc.exe\")\r\nEnd Sub\r\n",
+        b"Sub Workbook_Open()\r\n CreateObject(\"WScript.Shell\").Run \"notepad\"\r\nEnd Sub\r\n",
+        b"Sub Document_Open()\r\n MsgBox \"welcome\"\r\nEnd Sub\r\n",
+        b"Sub Total()\r\n Range(\"A1\").Value = 2\r\nEnd Sub\r\n",
+        b"Function Fetch()\r\n Set h = CreateObject(\"MSXML2.XMLHTTP\")\r\nEnd Function\r\n",
+        b"",
+    ];
+    let mut all = Vec::new();
+    for source in sources {
+        let project = super::attachment_files::vba(source);
+        all.extend([("a.docm", docm(&project)), ("a.xlsm", xlsm(&project)), ("a.doc", project)]);
+    }
+    all.extend(files().into_iter().filter(|file| file.name.ends_with(".docx")).map(|file| (file.name, file.bytes)));
+    all
+}
+
+#[test]
+#[ignore = "needs python3 with oletools (HAMGATE_OLETOOLS names the folder)"]
+fn oletools_agree_about_macros() {
+    let Some(oletools) = std::env::var_os("HAMGATE_OLETOOLS") else {
+        println!("oletools are not installed: not compared");
+        return;
+    };
+    let folder = std::env::temp_dir().join(format!("hamgate-office-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let script = r"
+import sys
+from oletools.olevba import VBA_Parser
+for path in sys.argv[1:]:
+    parser = VBA_Parser(path)
+    found = ['macro'] if parser.detect_vba_macros() else []
+    kinds = {kind for kind, _, _ in parser.analyze_macros()} if found else set()
+    found += ['auto-run'] if 'AutoExec' in kinds else []
+    found += ['suspicious-macro'] if 'Suspicious' in kinds else []
+    print(' '.join(found))
+";
+    let (mut paths, mut ours) = (Vec::new(), Vec::new());
+    for (number, (name, bytes)) in office_files().into_iter().enumerate() {
+        let path = folder.join(format!("{number}-{name}"));
+        std::fs::write(&path, &bytes).unwrap();
+        paths.push(path);
+        let all = seen(&letter("see the file", name, &bytes));
+        let has = |fact: &&str| all.iter().any(|part| part.facts.contains(*fact));
+        ours.push(["macro", "auto-run", "suspicious-macro"].into_iter().filter(has).collect::<Vec<_>>().join(" "));
+    }
+    let python = std::env::var("HAMGATE_PYTHON").unwrap_or_else(|_| "python3".into());
+    let output = Command::new(python).args(["-c", script]).args(&paths).env("PYTHONPATH", oletools).output().unwrap();
+    let theirs = String::from_utf8(output.stdout).unwrap();
+    let theirs: Vec<&str> = theirs.lines().collect();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(theirs.len(), ours.len(), "{}", String::from_utf8_lossy(&output.stderr));
+    let differ = |((path, ours), theirs): ((&PathBuf, &String), &&str)| {
+        (ours != theirs).then(|| format!("{}: ours {ours:?}, olevba's {theirs:?}", path.display()))
+    };
+    let wrong: Vec<String> = paths.iter().zip(&ours).zip(&theirs).filter_map(differ).collect();
+    println!("{} files, {} differ", ours.len(), wrong.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
