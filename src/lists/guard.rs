@@ -129,6 +129,15 @@ impl Guard {
             return Answer::Known(reply);
         }
         zone.answered();
+        if kind == DnsType::A
+            && let Some(first) = reply.records.first()
+        {
+            let is_list = reply.records.iter().any(|record| record.starts_with("127."));
+            zone.speaks(Some(first.as_str()).filter(|_| !is_list));
+            if !is_list {
+                return Answer::Known(DnsReply { records: Vec::new(), exists: reply.exists });
+            }
+        }
         if reply.records.is_empty() || self.is_sound(zone, subject, kind).await { Answer::Known(reply) } else { Answer::Silent }
     }
 

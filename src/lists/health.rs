@@ -20,6 +20,8 @@ pub enum Fault {
     ListsAll,
     /// It said that we may not ask, by this answer.
     Refuses(String),
+    /// It answered as no list does (RFC 5782 §2.3: addresses in 127.0.0.0/8), by this address: a domain that was parked.
+    NoList(String),
     /// It did not answer, or too late.
     Silent,
     /// It does not list its own test point (127.0.0.2; TEST): closed, or no list by RFC 5782. What it lists still scores, but
@@ -32,6 +34,7 @@ impl std::fmt::Display for Fault {
         match self {
             Fault::ListsAll => f.write_str("lists everything"),
             Fault::Refuses(answer) => write!(f, "refuses to answer ({answer})"),
+            Fault::NoList(answer) => write!(f, "answers as no list does ({answer}): parked?"),
             Fault::Silent => f.write_str("does not answer"),
             Fault::NoTestPoint => f.write_str("does not list its test point: closed?"),
         }
@@ -133,6 +136,20 @@ impl Zone {
         self.tell(state, Fault::Refuses(answer.to_owned()));
     }
 
+    /// Whether it answers as lists do; else with what.
+    pub fn speaks(&self, foreign: Option<&str>) {
+        let mut state = self.state();
+        match (foreign, &state.fault) {
+            (Some(answer), _) => self.tell(state, Fault::NoList(answer.to_owned())),
+            (None, Some(Fault::NoList(_))) => {
+                state.fault = None;
+                drop(state);
+                tracing::info!(zone = %self.name, "DNS list answers as a list again: it counts");
+            }
+            (None, Some(_) | None) => {}
+        }
+    }
+
     /// What a proof said; `None`: none that still holds.
     pub fn proof(&self, subject: Subject, now: Instant) -> Option<bool> {
         let state = self.state();
@@ -194,7 +211,7 @@ impl Zone {
             drop(state);
             match fault {
                 Fault::NoTestPoint => tracing::warn!(zone = %self.name, %fault, "DNS list refuses nobody until it does"),
-                Fault::ListsAll | Fault::Refuses(_) | Fault::Silent => {
+                Fault::ListsAll | Fault::Refuses(_) | Fault::NoList(_) | Fault::Silent => {
                     tracing::warn!(zone = %self.name, %fault, "DNS list does not count until it is sound again");
                 }
             }

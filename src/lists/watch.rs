@@ -34,6 +34,10 @@ pub async fn watch(guard: Weak<Guard>, refusing: Vec<Arc<str>>) {
                         (_, Point::NotListed) => {
                             zone.answered();
                             subjects.iter().for_each(|subject| zone.prove(*subject, true, now));
+                            if let Point::Listed(records) = &report.listed {
+                                let is_list = records.iter().any(|record| record.starts_with("127."));
+                                zone.speaks(records.first().map(String::as_str).filter(|_| !is_list));
+                            }
                             zone.shows_test_point(matches!(report.listed, Point::Listed(_)));
                         }
                         (_, Point::Silent) => zone.is_dead(PROOF / 2, now),

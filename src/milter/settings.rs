@@ -24,8 +24,8 @@ crate::settings! {
         pub listen: Vec<Address> = "[\"inet:8891@localhost\"]",
         /// Connections at once; beyond it the one that has been idle longest is closed.
         pub connections: usize = "2000",
-        /// Messages judged at once; others wait their turn.
-        pub judges: usize = "32",
+        /// Messages judged at once; others wait their turn. Most of that time is spent waiting for the DNS.
+        pub judges: usize = "64",
         /// A connection on which nothing arrives for so long is closed.
         pub idle: Span = "\"1 h\"",
         /// A packet once begun must be whole by then.

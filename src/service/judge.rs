@@ -10,7 +10,7 @@ use super::list_check;
 use super::memory::Memory;
 use super::rule_files;
 use super::watched::{self, Watched};
-use super::weight_check::{self, WeightCheck};
+use super::weight_check::{self, Instances, WeightCheck};
 use crate::base::{Clock, Complaint, Severity};
 use crate::facts::{Answer, Authentication};
 use crate::lists::Guard;
@@ -76,13 +76,15 @@ pub fn build(config: &Config, wishes: &Wishes, memory: &Memory) -> Result<(Box<d
     });
     let (weights, of_weights) = weight_check::load(config);
     complaints.extend(of_weights);
-    if let Some(weights) = weights.filter(|_| !config.rules.local) {
-        let (gate, resolver) = (Arc::clone(&gate), desk.resolver.clone());
-        checks.push(Box::new(WeightCheck { gate, weights, resolver, mode: config.weight.mode }));
-    }
+    let weighed = weights.filter(|_| !config.rules.local).map(|weights| {
+        let check = WeightCheck::new(&gate, weights, desk.resolver.clone(), config.weight.mode);
+        let instances = check.instances();
+        checks.push(Box::new(check));
+        instances
+    });
     // Asked in this order.
     let doors = Doors(checks);
-    Ok((Box::new(Filter { engine, school, desk, doors, gate, guard, watched, policy: config.policy.clone(), host }), complaints))
+    Ok((Box::new(Filter { engine, school, desk, doors, gate, guard, weighed, watched, policy: config.policy.clone(), host }), complaints))
 }
 
 fn of_virus(what: String) -> Complaint {
@@ -116,6 +118,7 @@ struct Filter {
     doors: Doors,
     gate: Arc<Gate>,
     guard: Option<Arc<Guard>>,
+    weighed: Option<Arc<Instances>>,
     watched: Watched,
     policy: policy::Settings,
     host: String,
@@ -175,6 +178,7 @@ impl Judge for Filter {
             Action::Accept | Action::Quarantine(_) => {
                 let mut edits = self.edits(&judged, &decision, &learning);
                 edits.extend(at_end.edits);
+                edits.extend(self.weighed.as_ref().and_then(|weighed| weighed.field(&id)));
                 edits.extend(self.desk.edits(sent, envelope, outsider.as_ref(), facts));
                 // Last, over the fields as they will be.
                 let leaving = || applied(sent, &standing(&judged.mail), &edits);

@@ -68,7 +68,7 @@ impl MailServer {
         MailServer::over(Box::new(stream))
     }
 
-    fn over(wire: Box<dyn Wire>) -> MailServer {
+    pub fn over(wire: Box<dyn Wire>) -> MailServer {
         MailServer { wire, version: 0, actions: 0, options: 0, login: String::new() }
     }
 

@@ -27,6 +27,7 @@ mod language;
 mod learning;
 mod limits;
 mod lists;
+mod lists_live;
 mod mailserver;
 mod milter;
 mod net;

@@ -2,10 +2,11 @@
 
 use hamgate::base::units::Span;
 use hamgate::dns::{Resolver, Settings, Zone, ZoneServer};
-use hamgate::lists::weight::{Request, Weights};
-use std::io::Write;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use hamgate::lists::weight::{Caches, Request, Weights};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// policyd-weight asks port 53 alone.
 const SERVER: &str = "127.0.0.77:53";
@@ -99,7 +100,7 @@ async fn envelopes_weigh_what_policyd_weight_says() {
         for (number, envelope) in ENVELOPES.iter().enumerate() {
             let [ip, name, helo, sender] = envelope.map(str::to_owned);
             let request = Request { ip: ip.parse().unwrap(), name, helo, sender, recipient: "user@example.org".into() };
-            let ours = weights.weigh(&resolver.session(), &request).await.action;
+            let ours = weights.weigh(&resolver.session(), &request, &Caches::default(), 0).await.action;
             let (config, envelope) = (config.clone(), *envelope);
             let theirs = tokio::task::spawn_blocking(move || theirs(&config, &envelope, number)).await.unwrap();
             if ours.trim() != theirs.trim() {
@@ -109,5 +110,115 @@ async fn envelopes_weigh_what_policyd_weight_says() {
     }
     std::fs::remove_dir_all(&folder).unwrap();
     println!("{} of {} answers alike", 2 * ENVELOPES.len() - wrong.len(), 2 * ENVELOPES.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Seconds before it, and which envelope.
+const SEQUENCE: &[(u64, usize)] = &[
+    (0, 0),
+    (0, 7),
+    (0, 0),
+    (0, 7),
+    (0, 21),
+    (4, 7),
+    (0, 0),
+    (1, 0),
+    (4, 7),
+    (0, 1),
+    (0, 6),
+    (0, 6),
+    (0, 21),
+    (4, 6),
+    (0, 0),
+    (0, 0),
+    (0, 1),
+    (4, 6),
+    (0, 22),
+    (0, 23),
+    (0, 26),
+];
+
+/// policyd-weight as its own daemon, with its cache beside it.
+struct Theirs(Child, u16, std::path::PathBuf);
+
+impl Drop for Theirs {
+    fn drop(&mut self) {
+        for action in [["-k", "stop"].as_slice(), &["stop"]] {
+            let _ = Command::new("policyd-weight").arg("-f").arg(&self.2).args(action).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Theirs {
+    fn start(config: &std::path::Path, port: u16) -> Theirs {
+        let mut command = Command::new("policyd-weight");
+        command.arg("-f").arg(config).args(["-D", "start"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let theirs = Theirs(command.spawn().unwrap(), port, config.to_owned());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "policyd-weight does not answer");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // Its cache needs a moment of its own.
+        std::thread::sleep(Duration::from_secs(2));
+        theirs
+    }
+
+    fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.1)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        line.trim().strip_prefix("action=").unwrap_or(&line).to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs policyd-weight and root"]
+async fn what_was_weighed_is_remembered_as_policyd_weight_remembers_it() {
+    let _server = ZoneServer::start_at(Zone::parse(ZONE).unwrap(), "127.0.0.78:53".parse().unwrap()).await.unwrap();
+    let settings = Settings { name_servers: vec!["127.0.0.78:53".into()], timeout: Span(Duration::from_secs(1)), ..Settings::default() };
+    let resolver = Resolver::new(&settings).unwrap();
+    let folder = std::env::temp_dir().join(format!("hamgate-weight-cache-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let owned = Command::new("chown").arg("polw:polw").arg(&folder).status().unwrap();
+    assert!(owned.success());
+    let port = crate::site::free_port();
+    let place = folder.display();
+    let text = format!(
+        "$TCP_PORT = {port};\n$syslog_socktype = 'console';\n$NS = '127.0.0.78';\n$LOCKPATH = '{place}/';\n$SPATH = '{place}/sock';\n$PIDFILE = '{place}/pid';\n\
+         $NTIME = 2;\n$PTIME = '30s';\n$TEMP_PTIME = '3s';\n$PTTL = 2;\n$CACHEREJECTMSG = $REJECTMSG . ' [cached]';\n\
+         @dnsbl_checks_only_regexps = ( qr/^out\\.example\\.com$/, qr/nowhere/i );\n1;\n"
+    );
+    let config = folder.join("policyd-weight.conf");
+    std::fs::write(&config, &text).unwrap();
+    let (weights, unknown) = Weights::parse(&text);
+    assert!(!unknown.iter().any(|name| name.contains("TIME") || name.contains("CACHE")), "{unknown:?}");
+    let (at, caches) = (config.clone(), Caches::default());
+    let theirs = tokio::task::spawn_blocking(move || Theirs::start(&at, port)).await.unwrap();
+    let theirs = std::sync::Arc::new(theirs);
+    let mut wrong = Vec::new();
+    for (number, (pause, envelope)) in SEQUENCE.iter().enumerate() {
+        tokio::time::sleep(Duration::from_secs(*pause)).await;
+        let [ip, name, helo, sender] = ENVELOPES[*envelope].map(str::to_owned);
+        let asked = format!(
+            "request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address={ip}\nclient_name={name}\nhelo_name={helo}\nsender={sender}\n\
+             recipient=user@example.org\ninstance=2.{number}\n\n"
+        );
+        let request = Request { ip: ip.parse().unwrap(), name, helo, sender, recipient: "user@example.org".into() };
+        let daemon = std::sync::Arc::clone(&theirs);
+        let said = tokio::task::spawn_blocking(move || daemon.ask(&asked)).await.unwrap();
+        // What is weighed takes policyd-weight seconds where a name does not exist; it counts from when it is through.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let ours = weights.weigh(&resolver.session(), &request, &caches, now).await.action;
+        println!("{number}: {said}");
+        if ours.trim() != said.trim() {
+            wrong.push(format!("{number} {envelope}\n  ours   {ours}\n  theirs {said}"));
+        }
+    }
+    tokio::task::spawn_blocking(move || drop(theirs)).await.unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

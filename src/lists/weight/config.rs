@@ -1,12 +1,16 @@
-//! The file of policyd-weight: Perl assignments of numbers, strings and lists; all else is passed over.
+//! The file of policyd-weight: Perl assignments of numbers, strings, lists and patterns; all else is passed over.
+
+use crate::pattern::Pattern;
 
 /// What weighs how much.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Weights {
     /// Zone, score of a hit, score of a miss, name in the log.
     pub lists: Vec<(String, f64, f64, String)>,
     pub domain_lists: Vec<(String, f64, f64, String)>,
     pub lists_only: bool,
+    /// Names of clients that are looked up in lists alone; what Perl could not read either has no pattern.
+    pub lists_only_for: Vec<Option<Pattern>>,
     pub most_hits: f64,
     pub most_list_score: f64,
     pub most_errors: i64,
@@ -16,8 +20,28 @@ pub struct Weights {
     pub reject_level: f64,
     pub defer_level: f64,
     pub defer_strings: Vec<String>,
+    pub cached: Cached,
     pub texts: Texts,
     pub scores: Scores,
+}
+
+/// How long results are remembered; times in seconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cached {
+    /// $CACHESIZE and $CACHEMAXSIZE, $POSCACHESIZE and $POSCACHEMAXSIZE.
+    pub refused: usize,
+    pub refused_at_most: usize,
+    pub passed: usize,
+    pub passed_at_most: usize,
+    /// $CACHEREJECTMSG, $NTTL, $NTIME.
+    pub text: String,
+    pub retries: i64,
+    pub retry: u64,
+    /// $POSCACHEMSG, $PTTL, $PTIME, $TEMP_PTIME.
+    pub word: String,
+    pub passes: i64,
+    pub renewal: u64,
+    pub trial: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +76,10 @@ pub struct Scores {
     pub dyndns: [f64; 2],
 }
 
+/// policyd-weight's own words, which Postfix hands on.
+const REJECT: &str = "550 Mail appeared to be SPAM or forged. Ask your Mail/DNS-Administrator to correct HELO and DNS MX settings or to get \
+     removed from DNSBLs";
+
 impl Default for Weights {
     /// policyd-weight 0.1.15 beta-2.
     fn default() -> Self {
@@ -65,6 +93,7 @@ impl Default for Weights {
             ],
             domain_lists: vec![row("multi.surbl.org", 4.0, 0.0, "SURBL")],
             lists_only: false,
+            lists_only_for: Vec::new(),
             most_hits: 2.0,
             most_list_score: 8.0,
             most_errors: 3,
@@ -74,11 +103,21 @@ impl Default for Weights {
             reject_level: 1.0,
             defer_level: 5.0,
             defer_strings: vec!["IN_SPAMCOP=".into(), "BOGUS_MX=".into()],
+            cached: Cached {
+                refused: 2000,
+                refused_at_most: 4000,
+                passed: 1000,
+                passed_at_most: 2000,
+                text: format!("{REJECT} [cached]"),
+                retries: 1,
+                retry: 30,
+                word: "using cached result".into(),
+                passes: 60,
+                renewal: 3 * 3_600,
+                trial: 86_400,
+            },
             texts: Texts {
-                reject:
-                    "550 Mail appeared to be SPAM or forged. Ask your Mail/DNS-Administrator to correct HELO and DNS MX settings or to \
-                         get removed from DNSBLs"
-                        .into(),
+                reject: REJECT.into(),
                 defer_action: "450".into(),
                 dns_error: "450 No DNS entries for your MTA, HELO and Domain. Contact YOUR administrator".into(),
                 most_hits: "550 Your MTA is listed in too many DNSBLs".into(),
@@ -133,6 +172,10 @@ impl Weights {
         match value {
             Value::List(items) => {
                 let pair = match name {
+                    "dnsbl_checks_only_regexps" => {
+                        self.lists_only_for = items.iter().map(|item| pattern(item)).collect();
+                        return true;
+                    }
                     "dnsbl_score" => {
                         self.lists = rows(items);
                         return true;
@@ -179,6 +222,19 @@ impl Weights {
                 #[expect(clippy::cast_possible_truncation, reason = "a small count")]
                 "MAXDNSERR" => self.most_errors = number(text) as i64,
                 "dnsbl_checks_only" => self.lists_only = number(text) == 1.0,
+                "CACHESIZE" => self.cached.refused = count(text),
+                "CACHEMAXSIZE" => self.cached.refused_at_most = count(text),
+                "POSCACHESIZE" => self.cached.passed = count(text),
+                "POSCACHEMAXSIZE" => self.cached.passed_at_most = count(text),
+                "CACHEREJECTMSG" => self.cached.text.clone_from(text),
+                "POSCACHEMSG" => self.cached.word.clone_from(text),
+                #[expect(clippy::cast_possible_truncation, reason = "a small count")]
+                "NTTL" => self.cached.retries = number(text) as i64,
+                "NTIME" => self.cached.retry = count(text) as u64,
+                #[expect(clippy::cast_possible_truncation, reason = "a small count")]
+                "PTTL" => self.cached.passes = number(text) as i64,
+                "PTIME" => self.cached.renewal = seconds(text).unwrap_or(3 * 3_600),
+                "TEMP_PTIME" => self.cached.trial = seconds(text).unwrap_or(3 * 86_400),
                 "LOG_BAD_RBL_ONLY" => self.log_bad_only = number(text) == 1.0,
                 "IGNORE_RFC1918_A" => self.ignore_private = number(text) == 1.0,
                 "ADD_X_HEADER" => self.add_header = number(text) != 0.0,
@@ -186,6 +242,34 @@ impl Weights {
             },
         }
         true
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of entries")]
+fn count(text: &str) -> usize {
+    number(text).clamp(0.0, 1e7) as usize
+}
+
+/// `3h`: digits and s, m, h or d; seconds without. The first digits count, whatever stands before them.
+fn seconds(text: &str) -> Option<u64> {
+    let digits = text.get(text.find(|c: char| c.is_ascii_digit())?..)?;
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let (number, unit) = digits.split_at(end);
+    let unit = match unit.chars().next() {
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        Some(_) | None => 1,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// `qr/…/i`, or a string that holds an expression.
+fn pattern(item: &str) -> Option<Pattern> {
+    match item.strip_prefix("qr") {
+        Some(_) => Pattern::from_rule(item).ok(),
+        None if item.is_empty() => None,
+        None => Pattern::from_expression(item.as_bytes()).ok(),
     }
 }
 
@@ -208,6 +292,8 @@ fn assignments(file: &str) -> Vec<(String, Value)> {
         let statement = statement.trim();
         let statement = statement.strip_prefix("my ").or_else(|| statement.strip_prefix("our ")).unwrap_or(statement).trim();
         let Some((name, value)) = statement.split_once('=') else { continue };
+        let value = put_in(value, &found);
+        let value = value.as_str();
         let (sigil, name) = (name.chars().next(), name.get(1..).unwrap_or("").trim().to_owned());
         let words = words(value);
         match sigil {
@@ -217,6 +303,31 @@ fn assignments(file: &str) -> Vec<(String, Value)> {
         }
     }
     found
+}
+
+/// What `qr` quotes with ends with this.
+fn closing(open: char) -> Option<char> {
+    match open {
+        '(' => Some(')'),
+        '{' => Some('}'),
+        '[' => Some(']'),
+        '<' => Some('>'),
+        _ => (open.is_ascii_punctuation() && open != '_').then_some(open),
+    }
+}
+
+/// `$REJECTMSG . " [cached]"`: one string of two, where the first is known.
+fn put_in(value: &str, found: &[(String, Value)]) -> String {
+    let trimmed = value.trim_start();
+    let Some((name, rest)) = trimmed.strip_prefix('$').and_then(|rest| rest.split_once('.')) else { return value.to_owned() };
+    let known = found.iter().rev().find(|(known, _)| known == name.trim()).map(|(_, value)| value);
+    let before = match (known, name.trim()) {
+        (Some(Value::Text(text)), _) => text.clone(),
+        (None, "REJECTMSG") => REJECT.to_owned(),
+        (Some(Value::List(_)) | None, _) => return value.to_owned(),
+    };
+    let after: String = words(rest).into_iter().take(1).collect();
+    format!("\"{}\"", format!("{before}{after}").replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Cut at `;`, comments taken out, quotes respected.
@@ -233,6 +344,7 @@ fn statements(file: &str) -> Vec<String> {
             (Some(open), _) if c == open => quote = None,
             (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
+            (None, _) if current.ends_with("qr") && closing(c).is_some() => quote = closing(c),
             (None, '#') => {
                 comment = true;
                 continue;
@@ -262,6 +374,24 @@ fn words(value: &str) -> Vec<String> {
                         _ if next == c => break,
                         _ => word.push(next),
                     }
+                }
+                words.push(word);
+            }
+            'q' if chars.peek() == Some(&'r') => {
+                let mut word = String::from("q");
+                word.extend(chars.next());
+                let close = chars.peek().copied().and_then(closing);
+                word.extend(chars.next());
+                while let Some(next) = chars.next() {
+                    word.push(next);
+                    match next {
+                        '\\' => word.extend(chars.next()),
+                        _ if Some(next) == close => break,
+                        _ => {}
+                    }
+                }
+                while let Some(flag) = chars.next_if(char::is_ascii_alphabetic) {
+                    word.push(flag);
                 }
                 words.push(word);
             }
@@ -296,5 +426,19 @@ mod tests {
         assert_eq!(weights.lists[1], ("wl.example.org".into(), -2.0, 0.0, "WL".into()));
         assert_eq!(weights.scores.helo, [1.25, -2.0]);
         assert_eq!(unknown, ["NS"]);
+    }
+
+    #[test]
+    fn caches_and_patterns_are_read() {
+        let (weights, unknown) = Weights::parse(
+            "$REJECTMSG = '550 no';\n$CACHEREJECTMSG = $REJECTMSG . \" [again]\";\n$PTIME = '2d';\n$CACHESIZE = 0;\n\
+             @dnsbl_checks_only_regexps = (\n # qr/x/,\n qr/[^.]*(smtp|mx);?#\\..*/i,\n 'yahoo\\.com$', '' );\n$NTIME = 20;",
+        );
+        assert_eq!((weights.cached.text.as_str(), weights.cached.renewal, weights.cached.retry), ("550 no [again]", 172_800, 20));
+        assert_eq!(weights.lists_only_for.len(), 3);
+        let hits = |name: &str| weights.lists_only_for.iter().position(|re| re.as_ref().is_some_and(|re| re.is_match(name.as_bytes())));
+        assert_eq!((hits("MX#.example.com"), hits("out.yahoo.com"), hits("example.com")), (Some(0), Some(1), None));
+        assert!(unknown.is_empty() && weights.cached.refused == 0, "{unknown:?}");
+        assert_eq!(Weights::default().cached.text, Weights::parse("$CACHEREJECTMSG = $REJECTMSG . ' [cached]';").0.cached.text);
     }
 }

@@ -1,5 +1,7 @@
 //! One envelope weighed, check after check, as policyd-weight does it.
 
+use super::ahead::Ahead;
+use super::caches::{Caches, Keep, Recall};
 use super::config::Weights;
 use super::identity::{
     Networks, address, are_bogus, helo_labels, holds_numbers, is_bogus, is_multipart, is_numeric, is_random, looks_like_line,
@@ -8,6 +10,7 @@ use super::identity::{
 use super::number::{rounded, shown};
 use crate::dns::{Session, Trouble, Value};
 use crate::facts::DnsType;
+use crate::pattern::Pattern;
 use std::net::IpAddr;
 
 /// What Postfix tells a policy server. The name is "unknown" where the mail server verified none.
@@ -25,11 +28,13 @@ pub struct Request {
 pub struct Weighed {
     pub action: String,
     pub rate: Option<f64>,
+    /// What caches keep of it.
+    pub keep: Keep,
 }
 
 impl Weighed {
     fn early(action: impl Into<String>) -> Weighed {
-        Weighed { action: action.into(), rate: None }
+        Weighed { action: action.into(), rate: None, keep: Keep::Nothing }
     }
 }
 
@@ -39,6 +44,9 @@ type Step = Result<(), Weighed>;
 struct Scales<'w> {
     weights: &'w Weights,
     session: &'w Session,
+    ahead: Ahead,
+    /// It passed before, and passes unless a list says otherwise.
+    remembered: Option<String>,
     request: Request,
     /// In lower case.
     sender: String,
@@ -90,8 +98,8 @@ enum State {
 }
 
 impl Weights {
-    /// Weighs one recipient's envelope.
-    pub async fn weigh(&self, session: &Session, request: &Request) -> Weighed {
+    /// Weighs one recipient's envelope; `now` is in seconds.
+    pub async fn weigh(&self, session: &Session, request: &Request, caches: &Caches, now: u64) -> Weighed {
         let lower = |text: &str| text.to_lowercase();
         let request = Request {
             ip: crate::base::networks::unmap(request.ip),
@@ -106,10 +114,23 @@ impl Weights {
         if request.recipient.starts_with("postmaster@") || request.recipient.starts_with("abuse@") {
             return Weighed::early(format!("DUNNO mail for {}", request.recipient));
         }
-        let mut scales = Scales::new(self, session, request);
-        match scales.run().await {
-            Ok(weighed) | Err(weighed) => weighed,
-        }
+        let (sender, ip) = (without_extension(&request.sender), request.ip.to_string());
+        let who = (ip.as_str(), sender.as_str(), request.sender.rsplit_once('@').map_or("", |(_, domain)| domain));
+        let remembered = match caches.ask(self, who, now) {
+            Recall::Refused(action) => return Weighed::early(action),
+            Recall::Passes(rate) => return Weighed::early(self.passes_again(&rate)),
+            Recall::PassesUnlessListed(rate) => Some(rate),
+            Recall::Nothing => None,
+        };
+        let mut scales = Scales::new(self, session, request.clone());
+        scales.remembered = remembered;
+        let (Ok(weighed) | Err(weighed)) = scales.run().await;
+        caches.keep(self, who, (weighed.keep, weighed.rate.unwrap_or_default()), now);
+        weighed
+    }
+
+    fn passes_again(&self, rate: &str) -> String {
+        format!("{} {}; {rate}", self.passes(), self.cached.word)
     }
 
     fn passes(&self) -> &'static str {
@@ -128,6 +149,8 @@ impl<'w> Scales<'w> {
         Scales {
             weights,
             session,
+            ahead: Ahead::default(),
+            remembered: None,
             networks: Networks::new(request.ip),
             notes: String::new(),
             rate: 0.0,
@@ -160,9 +183,20 @@ impl<'w> Scales<'w> {
     }
 
     async fn run(&mut self) -> Result<Weighed, Weighed> {
+        let names = [&*self.domain, &*self.request.helo];
+        self.ahead = Ahead::ask(self.session, self.weights, &self.networks.reversed, names, self.request.ip).await;
         self.lists().await?;
-        if self.weights.lists_only {
-            return Ok(Weighed::early(format!("{} {} (only DNSBL check requested)", self.weights.passes(), self.notes)));
+        let weights = self.weights;
+        if weights.lists_only {
+            return Ok(Weighed::early(format!("{} {} (only DNSBL check requested)", weights.passes(), self.notes)));
+        }
+        let covers = |pattern: &Option<Pattern>| pattern.as_ref().is_some_and(|pattern| pattern.is_match(self.request.name.as_bytes()));
+        if let Some(at) = weights.lists_only_for.iter().position(covers) {
+            let text = format!("{} {} (only DNSBL check requested (regex-nr: {}))", weights.passes(), self.notes, at + 1);
+            return Ok(Weighed::early(text));
+        }
+        if let Some(rate) = self.remembered.take().filter(|_| weights.cached.passed > 0 && self.hits < 1) {
+            return Ok(Weighed::early(weights.passes_again(&rate)));
         }
         self.names().await?;
         self.numeric();
@@ -186,7 +220,7 @@ impl<'w> Scales<'w> {
 
     /// `None`: no answer. Counts errors; the last one that is allowed ends it.
     async fn ask(&mut self, name: &str, kind: DnsType, what: &str) -> Result<Option<Vec<Value>>, Weighed> {
-        match self.session.look_up(name, kind).await {
+        match self.ahead.look_up(self.session, name, kind).await {
             Ok(records) => Ok(Some(records.values.clone())),
             Err(Trouble::BadName) => Ok(Some(Vec::new())),
             Err(Trouble::Silent | Trouble::TooMany) => {
@@ -218,7 +252,8 @@ impl<'w> Scales<'w> {
                     if f64::from(self.hits) > self.weights.most_hits || self.listed > self.weights.most_list_score {
                         let text = &self.weights.texts.most_hits;
                         let action = format!("{text}; check http://www.robtex.com/rbl/{}.html", self.networks.ip);
-                        return Err(Weighed { action, rate: Some(self.rate) });
+                        let keep = if is_passing(text) { Keep::Nothing } else { Keep::Client };
+                        return Err(Weighed { action, rate: Some(self.rate), keep });
                     }
                 }
             } else if *miss != 0.0 || !self.weights.log_bad_only {
@@ -405,7 +440,7 @@ impl<'w> Scales<'w> {
 
     async fn reverse_names(&mut self) {
         let question = crate::dns::name::reverse(self.request.ip);
-        if let Ok(records) = self.session.look_up(&question, DnsType::Ptr).await {
+        if let Ok(records) = self.ahead.look_up(self.session, &question, DnsType::Ptr).await {
             self.names = records.names().map(|name| name.trim_end_matches('.').to_lowercase()).collect();
         }
         if self.dialup || self.mx_ok {
@@ -516,18 +551,25 @@ impl<'w> Scales<'w> {
         let rate = rounded(self.rate);
         let (helo, ip) = (&self.request.helo, &self.networks.ip);
         if self.no_records && self.hits < 2 {
-            return Weighed { action: format!("{} Your HELO: {helo}, IP: {ip}", texts.dns_error), rate: Some(rate) };
+            let action = format!("{} Your HELO: {helo}, IP: {ip}", texts.dns_error);
+            return Weighed { action, rate: Some(rate), keep: Keep::Nothing };
         }
         if rate < self.weights.reject_level {
-            return Weighed { action: format!("{} {}; rate: {}", self.weights.passes(), self.notes, shown(rate)), rate: Some(rate) };
+            let action = format!("{} {}; rate: {}", self.weights.passes(), self.notes, shown(rate));
+            return Weighed { action, rate: Some(rate), keep: if self.hits < 1 { Keep::Pass } else { Keep::Nothing } };
         }
         let mut action = texts.reject.clone();
+        let is_known = self.hits >= 1 || self.dialup || self.helo.state != State::Verified;
+        let mut keep = if is_known { Keep::Client } else { Keep::ClientAndSender };
         let defers = self.weights.defer_strings.iter().any(|word| self.notes.contains(&format!(" {word}")));
-        if rate < self.weights.defer_level
-            && defers
-            && let Some((_, rest)) = action.split_once(' ')
-        {
-            action = format!("{} {rest}", texts.defer_action);
+        if rate < self.weights.defer_level && defers {
+            keep = Keep::Nothing;
+            if let Some((_, rest)) = action.split_once(' ') {
+                action = format!("{} {rest}", texts.defer_action);
+            }
+        }
+        if is_passing(&action) || self.errors_left <= 0 {
+            keep = Keep::Nothing;
         }
         if self.helo.state != State::Verified && !self.helo.untrusted {
             action.push_str(&format!("; MTA helo: {helo}, MTA hostname: {}[{ip}] (helo/hostname mismatch)", self.request.name));
@@ -535,8 +577,14 @@ impl<'w> Scales<'w> {
         for more in [&self.domain_text, &self.relay_text, self.line_text] {
             action.push_str(more);
         }
-        Weighed { action, rate: Some(rate) }
+        Weighed { action, rate: Some(rate), keep }
     }
+}
+
+/// An answer that is not for good.
+fn is_passing(action: &str) -> bool {
+    let action = action.to_ascii_lowercase();
+    action.trim_start().starts_with('4') || action.starts_with("defer") || action.starts_with("rc:")
 }
 
 #[derive(Default)]

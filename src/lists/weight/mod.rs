@@ -1,14 +1,16 @@
 //! policyd-weight, from its own configuration file: DNS lists, HELO, envelope sender and reverse name weighed against each
 //! other, with the same scores, actions and texts.
 //!
-//! What is left out: the caches of results (`$CACHESIZE`, `$POSCACHESIZE` and kin: each envelope is weighed anew, DNS answers
-//! are cached), the counting of errors by list (the health of lists takes its place), processes and sockets.
+//! What is left out: the counting of errors by list (the health of lists takes its place), processes and sockets.
 
+mod ahead;
+mod caches;
 mod config;
 mod identity;
 mod judge;
 mod number;
 
+pub use caches::{Caches, Keep};
 pub use config::Weights;
 pub use judge::{Request, Weighed};
 
