@@ -6,10 +6,10 @@ use crate::base::{Clock, Complaint, Severity};
 use crate::lists::{self, Board, Guard};
 use crate::mail::Wanted;
 use crate::rules::engine::Program;
-use crate::rules::{self, RuleSet, Settings, Source, builtin, load};
+use crate::rules::{self, RuleSet};
 use crate::scan::{Antivirus, Engine, Network, classifier};
-use crate::service::rule_files::Disk;
-use crate::service::{Config, learning, state};
+use crate::service::config::RuleSettings;
+use crate::service::{Config, learning, rule_files, state};
 use crate::virus::Scanner;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,13 +39,6 @@ pub struct RuleArgs {
 }
 
 impl RuleArgs {
-    pub fn sources(&self) -> Vec<Source> {
-        let path = |path: &PathBuf| Source::Path(path.to_string_lossy().into_owned());
-        let mut sources = if self.rules.is_empty() { builtin::sources() } else { self.rules.iter().map(path).collect() };
-        sources.extend(self.rules_add.iter().map(path));
-        sources
-    }
-
     /// As `engine`, with the classifier, where it learned something; where it shall learn, with an empty one too. And with
     /// the antivirus daemon, where one is configured.
     ///
@@ -82,18 +75,17 @@ impl RuleArgs {
     }
 
     fn engine_asking(&self, scanner: Option<Arc<Scanner>>) -> Result<Engine, Complaint> {
-        for path in self.rules.iter().chain(&self.rules_add) {
-            if !path.exists() {
-                return Err(Complaint {
-                    severity: Severity::Error,
-                    place: None,
-                    what: format!("{} does not exist", path.display()),
-                    remedy: "give a folder or file of SpamAssassin rules".into(),
-                });
-            }
+        // What the configuration names may be missing; what was typed must be there.
+        if let Some(path) = self.rules.iter().chain(&self.rules_add).find(|path| !path.exists()) {
+            return Err(Complaint {
+                severity: Severity::Error,
+                place: None,
+                what: format!("{} does not exist", path.display()),
+                remedy: "give a folder or file of SpamAssassin rules".into(),
+            });
         }
-        let settings = Settings { local_tests_only: self.local, ..Settings::default() };
-        let (set, complaints) = load(&self.sources(), &Disk, &settings);
+        let (only, add) = (self.rules.clone(), self.rules_add.clone());
+        let (set, complaints) = rule_files::load(&RuleSettings { only, add, local: self.local, observe: Vec::new() });
         match complaints.into_iter().find(|complaint| complaint.severity == Severity::Error) {
             Some(error) => Err(error),
             None if self.local => Ok(Engine::local(Program::new(set))),

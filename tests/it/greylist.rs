@@ -584,10 +584,10 @@ fn no_deferral_that_was_answered_is_lost_to_a_crash() {
 }
 
 /// A Redis or Valkey server of the test's own.
-struct Redis(std::process::Child, u16, Folder);
+pub struct Redis(std::process::Child, pub u16, Folder);
 
 impl Redis {
-    fn start() -> Redis {
+    pub fn start() -> Redis {
         let folder = Folder::new("redis");
         let port = free_port();
         let program = ["valkey-server", "redis-server"].into_iter().find(|p| Command::new(p).arg("--version").output().is_ok()).unwrap();

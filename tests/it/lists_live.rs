@@ -1,6 +1,6 @@
 //! Lists, weights, client checks and bounces at a daemon that runs, as mail servers and operators meet them.
 
-use crate::greylist::{client, daemon, reply};
+use crate::greylist::{Redis, client, daemon, reply};
 use crate::mailserver::{MailServer, Message, Outcome, PLAIN};
 use crate::site::{Daemon, Folder, free_port, given};
 use hamgate::dns::{Zone, ZoneServer};
@@ -286,6 +286,20 @@ fn a_bounce_of_our_own_mail_is_known_and_one_of_a_forgers_too() {
     assert!(rules(5).contains("HG_BOUNCE_FOREIGN"), "{}", rules(5));
     bounce(&daemon, "old@victim.example");
     assert!(rules(6).contains("HG_BOUNCE_OURS"), "{}", rules(6));
+}
+
+#[test]
+#[ignore = "needs valkey or redis"]
+fn what_one_exchanger_sent_the_other_knows_when_it_bounces() {
+    let redis = Redis::start();
+    let toml = format!("[bounces]\nremember = true\n[store]\ndoor = \"redis://127.0.0.1:{}/0\"\n", redis.1);
+    let folders = [Folder::new("mx1"), Folder::new("mx2")];
+    let daemons = folders.each_ref().map(|folder| daemon(folder, &toml, &[]));
+    let mut ours = client(&daemons[0], "198.51.100.20");
+    ours.login = "ann".to_owned();
+    ours.deliver(&Message { fields: &[("Message-ID", " <ours@victim.example>")], ..PLAIN }).unwrap();
+    bounce(&daemons[1], "ours@victim.example");
+    assert!(daemons[1].logged(1)[0]["rules"].to_string().contains("HG_BOUNCE_OURS"), "{}", daemons[1].log_text());
 }
 
 #[test]
