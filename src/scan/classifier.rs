@@ -225,9 +225,9 @@ impl Judge {
             let is_time = since.fetch_add(fresh, Ordering::Relaxed) + fresh >= EXPIRY;
             if let Some(keep) = judge.kept.filter(|_| is_time) {
                 since.store(0, Ordering::Relaxed);
-                for name in classifier.store().classifiers()? {
-                    classifier.store().expire(&name, keep)?;
-                }
+                let names = classifier.store().classifiers().unwrap_or_default();
+                // What was learned is learned; surplus goes the next time.
+                names.iter().filter_map(|name| classifier.store().expire(name, keep).err()).for_each(|trouble| judge.trouble(&trouble));
             }
             Ok(effects)
         })

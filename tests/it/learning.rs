@@ -242,6 +242,14 @@ fn a_user_leans_on_the_site_and_overrules_it_for_nobody_else() {
     let garden = ask("committee garden invoice agenda");
     assert!(probability(&site, &["--user", "alice"], &garden) < 0.05);
     assert!(lessons(&site.daemon.state).iter().filter(|(_, whose, _)| whose == "alice").count() == 60);
+    let stats = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hamgate"));
+        let command =
+            command.args(["bayes", "stats", "--config"]).arg(site.folder.0.join("hamgate.toml")).arg("--state").arg(&site.daemon.state);
+        String::from_utf8(command.args(more).output().unwrap().stdout).unwrap()
+    };
+    assert!(stats(&["--user", "sales@victim.example"]).contains(" 60          0  non-token data: nham"));
+    assert!(stats(&[]).contains("200          0  non-token data: nham"));
 }
 
 /// A message with another attached.

@@ -1,6 +1,6 @@
 //! Which store: options that all commands about it share.
 
-use crate::service::{Config, state};
+use crate::service::{Config, learning, state};
 use crate::store::{self, Tokens, Trouble};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +13,30 @@ pub struct Place {
     /// Where state lives, in place of /var/lib/hamgate.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+}
+
+/// Whose classifier is looked at.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Whose {
+    /// A user's classifier (per_user in [learn]), by name or address, in place of the site's.
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+}
+
+impl Whose {
+    /// Nobody was named.
+    pub fn is_everybody(&self) -> bool {
+        self.user.is_none()
+    }
+
+    /// Its name in the store; `""`: the site's.
+    pub fn classifier(&self, config: &Config) -> Result<Arc<str>, String> {
+        match &self.user {
+            Some(_) if !config.learn.per_user => Err("users have classifiers only where per_user in [learn] is on".to_owned()),
+            Some(user) => learning::classifier_of(config, user).map_err(|mistakes| mistakes.join("\nhamgate: ")),
+            None => Ok(Arc::from("")),
+        }
+    }
 }
 
 /// A store that is open.

@@ -1,6 +1,6 @@
 //! `hamgate bayes stats`: how much was learned, in the lines of `sa-learn --dump magic`.
 
-use super::place::{Place, told};
+use super::place::{Place, Whose, told};
 
 /// Seconds of a day: the store keeps days.
 const DAY: u64 = 86_400;
@@ -9,21 +9,24 @@ const DAY: u64 = 86_400;
 pub struct Args {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    whose: Whose,
 }
 
 pub fn run(args: &Args) -> Result<(), String> {
     let open = args.place.open()?;
+    let whose = args.whose.classifier(&open.config)?;
     let store = &open.store;
-    let (totals, _) = store.counts("", &[]).map_err(told)?;
+    let (totals, _) = store.counts(&whose, &[]).map_err(told)?;
     let (mut tokens, mut oldest, mut newest) = (0u64, u32::MAX, 0u32);
     let each = &mut |_, _, day: u32| {
         tokens += 1;
         oldest = oldest.min(day);
         newest = newest.max(day);
     };
-    store.rows("", each).map_err(told)?;
+    store.rows(&whose, each).map_err(told)?;
     let oldest = if tokens == 0 { 0 } else { oldest };
-    let expiry = store.last_expiry("").map_err(told)?.unwrap_or_default();
+    let expiry = store.last_expiry(&whose).map_err(told)?.unwrap_or_default();
     let rows = [
         (3, "bayes db version"),
         (totals.spam, "nspam"),
