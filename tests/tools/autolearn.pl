@@ -14,6 +14,7 @@ my $filter = Mail::SpamAssassin->new({ rules_filename => $stock, site_rules_file
     post_config_text => "use_bayes 1\nbayes_auto_learn 1\nbayes_auto_expire 0\nbayes_path $base\n"
         . "bayes_min_ham_num $least\nbayes_min_spam_num $least\n" });
 $filter->init(1);
+$filter->compile_now(0, 1);
 $| = 1;
 for my $path (@paths) {
     # A process for each: SpamAssassin 4.0.1 keeps what the first message's patterns captured.
