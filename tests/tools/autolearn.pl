@@ -7,11 +7,11 @@ use warnings;
 use Mail::SpamAssassin;
 my ($folder, $stock, $site, $database, @paths) = @ARGV;
 my $base = $database eq '' ? "$folder/bayes" : $database;
-# Of a database that is learned meanwhile, no opinion; of one that is there, whatever it says.
-my $least = $database eq '' ? 1_000_000 : 10;
+# Of a database that is learned meanwhile, no opinion; of one that is there, whatever it says, and it stays as it is.
+my ($least, $learns) = $database eq '' ? (1_000_000, 1) : (10, 0);
 my $filter = Mail::SpamAssassin->new({ rules_filename => $stock, site_rules_filename => $site, local_tests_only => 1,
     dont_copy_prefs => 1, userprefs_filename => '/dev/null', home_dir_for_helpers => $folder, userstate_dir => $folder,
-    post_config_text => "use_bayes 1\nbayes_auto_learn 1\nbayes_auto_expire 0\nbayes_path $base\n"
+    post_config_text => "use_bayes 1\nbayes_auto_learn $learns\nbayes_auto_expire 0\nbayes_path $base\n"
         . "bayes_min_ham_num $least\nbayes_min_spam_num $least\n" });
 $filter->init(1);
 $filter->compile_now(0, 1);
@@ -24,11 +24,8 @@ for my $path (@paths) {
     my $status = $filter->check($message);
     my $said = $filter->call_plugins('autolearn_discriminator', { permsgstatus => $status });
     my $verdict = !defined $said || !defined $said->[0] ? 'no' : $said->[0] ? 'spam' : 'ham';
-    my $learned = '-';
-    if ($database eq '') {
-        $status->learn();
-        $learned = $status->get_autolearn_status();
-    }
+    # The plugin Check has learned it at its end.
+    my $learned = $status->get_autolearn_status();
     printf "%s\t%.3f\t%.3f\t%.3f\t%.3f\t%s\t%s\n", $verdict, $status->get_autolearn_points(), $status->get_head_only_points(),
         $status->get_body_only_points(), $status->get_learned_points(), $status->get_autolearn_force_names() || '-', $learned;
     close STDOUT;
