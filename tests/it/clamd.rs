@@ -126,3 +126,27 @@ fn what_the_daemon_finds_is_refused_and_its_absence_is_told() {
     let deferred = send("box3", &letter("clean", "a.txt", b"nothing"));
     assert!(deferred.starts_with("451") || deferred.starts_with("4"), "{deferred}");
 }
+
+#[test]
+#[ignore = "needs clamd"]
+fn scan_asks_the_daemon_that_is_configured() {
+    let folder = Folder::new("clamd-scan");
+    let (_clamd, socket) = clamd(&folder);
+    let file = |name: &str, text: &[u8]| {
+        let path = folder.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let config = file("hamgate.toml", format!("[virus]\nservers = [\"unix:{socket}\"]\n").as_bytes());
+    let zone = file("zone.json", b"{}");
+    let mails = [file("clean.eml", &letter("clean", "a.txt", b"nothing")), file("virus.eml", &letter("x", "a.com", &payload()))];
+    let scan = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hamgate"));
+        command.args(["scan", "--json", "--no-bayes", "--zone"]).arg(&zone).arg("--config").arg(&config).args(more).args(&mails);
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| line.contains("\"HG_VIRUS\"")).collect::<Vec<bool>>()
+    };
+    assert_eq!(scan(&[]), [false, true]);
+    assert_eq!(scan(&["--local"]), [false, false]);
+}
