@@ -3,7 +3,7 @@
 
 use super::ambiguous_decode::uu_begin;
 use super::attachments_fields::{self, MimeFields};
-use crate::unpack::octets::{contains_ignoring_case, find_ignoring_case};
+use crate::unpack::octets::Word;
 use std::ops::Range;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +24,12 @@ pub struct Candidate {
     /// Of a uuencoded file.
     pub name: Option<Vec<u8>>,
 }
+
+static BASE64: Word = Word::new(b"base64");
+static QUOTED: Word = Word::new(b"quoted");
+static PRINTABLE: Word = Word::new(b"printable");
+static UUE: Word = Word::new(b"uue");
+static CONTENT: Word = Word::new(b"content");
 
 /// Base64 without any field to announce it counts from this many characters on.
 const RUN: usize = 24;
@@ -129,7 +135,7 @@ fn is_base64(line: &[u8]) -> bool {
 pub fn plain(text: &[u8]) -> Option<bool> {
     let names_field = |at: usize| matches!(text.get(at + 7), Some(b'-' | b'_' | b' '));
     let mut from = 0;
-    while let Some(at) = find_ignoring_case(text, b"content", from) {
+    while let Some(at) = CONTENT.find(text, from) {
         if names_field(at) {
             return None;
         }
@@ -233,9 +239,9 @@ impl Sweep<'_> {
         let segment = &mut self.segment;
         segment.has_field |= is_mime;
         if segment.has_field {
-            segment.says_base64 |= contains_ignoring_case(line, b"base64");
-            segment.says_quoted |= contains_ignoring_case(line, b"quoted") || contains_ignoring_case(line, b"printable");
-            segment.says_uu |= contains_ignoring_case(line, b"uue");
+            segment.says_base64 |= BASE64.is_in(line);
+            segment.says_quoted |= QUOTED.is_in(line) || PRINTABLE.is_in(line);
+            segment.says_uu |= UUE.is_in(line);
         }
     }
 

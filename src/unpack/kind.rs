@@ -266,6 +266,17 @@ fn binary(bytes: &[u8]) -> Option<Kind> {
     None
 }
 
+/// 1 for octets that no text holds.
+const CONTROL: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        table[octet] = matches!(octet, 0..=8 | 11 | 14..=26 | 28..=31 | 127) as u8;
+        octet += 1;
+    }
+    table
+};
+
 fn text(bytes: &[u8]) -> Kind {
     let head = &bytes[..bytes.len().min(HEAD)];
     let utf16: Vec<u8>;
@@ -275,7 +286,7 @@ fn text(bytes: &[u8]) -> Kind {
     } else {
         head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head)
     };
-    let controls = head.iter().filter(|b| matches!(b, 0..=8 | 11 | 14..=26 | 28..=31 | 127)).count();
+    let controls: usize = head.iter().map(|b| usize::from(CONTROL[usize::from(*b)])).sum();
     if controls > 0 && controls * 20 >= head.len() || head.contains(&0) && controls * 100 >= head.len() {
         return Kind::Data;
     }

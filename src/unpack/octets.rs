@@ -67,12 +67,49 @@ const COMMONNESS: [u8; 256] = {
     table
 };
 
+/// A word in lower case that is looked for again and again, in any case of ASCII letters.
+pub struct Word {
+    text: &'static [u8],
+    /// Where its rarest octet stands.
+    rarest: usize,
+}
+
+impl Word {
+    pub const fn new(text: &'static [u8]) -> Word {
+        assert!(!text.is_empty());
+        Word { text, rarest: rarest(text) }
+    }
+
+    pub fn is_in(&self, text: &[u8]) -> bool {
+        self.find(text, 0).is_some()
+    }
+
+    /// Where it stands at or after `from`.
+    pub fn find(&self, text: &[u8], from: usize) -> Option<usize> {
+        find_by(text, self.text, self.rarest, from)
+    }
+}
+
+const fn rarest(word: &[u8]) -> usize {
+    let (mut best, mut at) = (0, 1);
+    while at < word.len() {
+        if COMMONNESS[word[at] as usize] < COMMONNESS[word[best] as usize] {
+            best = at;
+        }
+        at += 1;
+    }
+    best
+}
+
 /// Where `needle` (lower case) stands at or after `from`.
 pub fn find_ignoring_case(text: &[u8], needle: &[u8], from: usize) -> Option<usize> {
-    let (offset, rare) = needle.iter().copied().enumerate().min_by_key(|(_, octet)| COMMONNESS[usize::from(*octet)])?;
-    // Nothing before `from + offset` can be the rare octet of what is looked for.
-    let first = from.checked_add(offset)?;
-    let rest = text.get(first..)?;
+    if needle.is_empty() { None } else { find_by(text, needle, rarest(needle), from) }
+}
+
+fn find_by(text: &[u8], needle: &[u8], rarest: usize, from: usize) -> Option<usize> {
+    let rare = *needle.get(rarest)?;
+    // Nothing before this place can be the rarest octet of what is looked for.
+    let rest = text.get(from.checked_add(rarest)?..)?;
     let fits = |at: &usize| text.get(*at..*at + needle.len()).is_some_and(|found| found.eq_ignore_ascii_case(needle));
     memchr::memchr2_iter(rare, rare.to_ascii_uppercase(), rest).map(|at| from + at).find(fits)
 }
