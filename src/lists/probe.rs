@@ -71,8 +71,13 @@ pub async fn examine(session: &Session, zone: &str, subjects: &[Subject]) -> Rep
         Point::Listed(records) => records.iter().find(|record| is_refusal(record)).cloned(),
         Point::NotListed | Point::Silent => None,
     };
+    let foreign = |point: &Point| match point {
+        Point::Listed(records) => records.first().filter(|_| !records.iter().any(|record| record.starts_with("127."))).cloned(),
+        Point::NotListed | Point::Silent => None,
+    };
     let fault = match (refusal(&listed).or_else(|| refusal(&unlisted)), &listed, &unlisted) {
         (Some(answer), ..) => Some(Fault::Refuses(answer)),
+        (None, ..) if foreign(&listed).is_some() => foreign(&listed).map(Fault::NoList),
         (None, _, Point::Listed(_)) => Some(Fault::ListsAll),
         (None, Point::Silent, _) | (None, _, Point::Silent) => Some(Fault::Silent),
         (None, Point::NotListed, Point::NotListed) => Some(Fault::NoTestPoint),

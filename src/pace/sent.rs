@@ -17,7 +17,7 @@ crate::settings! {
         /// For how long. Queues give up after about five days; nothing is called foreign before mail was remembered for so long.
         pub keep: Span = "\"14 days\"",
         /// Messages of one day that are remembered; beyond it nothing is called foreign until they are forgotten.
-        pub most_a_day: u64 = "1000000",
+        pub most_a_day: u64 = "200000",
     }
 }
 
