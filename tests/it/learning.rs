@@ -180,6 +180,16 @@ fn people_stand_above_what_was_learned_unasked() {
     assert_eq!(lessons(&site.daemon.state), [("spam".to_owned(), "-".to_owned(), "train:ann".to_owned())]);
 }
 
+#[test]
+fn a_daemon_that_stops_writes_what_it_was_about_to_learn() {
+    let mut site = Site::new("auto-stop", "auto = \"on\"\nauto_most = 1000\n");
+    let mut server = site.server("203.0.113.7", "");
+    (0..50).for_each(|number| drop(deliver(&mut server, number, "minutes", "of thursday\r\n")));
+    drop(server);
+    site.daemon.stop();
+    assert_eq!(lessons(&site.daemon.state).len(), 50);
+}
+
 fn letters(kind: &str, words: &str, count: u32) -> Vec<(String, String)> {
     let letter =
         |n: u32| format!("From: <a@sender.example>\nSubject: {words}\nMessage-ID: <{kind}{n}@sender.example>\n\n{words} and so on\n");

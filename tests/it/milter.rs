@@ -1,10 +1,12 @@
 //! The milter door, spoken to as a mail server does, with judges of the test's own.
 
 use crate::mailserver::{ALL_OPTIONS, MailServer, Message, PLAIN};
+use hamgate::base::units::Span;
 use hamgate::mail::{Arrival, Envelope};
 use hamgate::milter::judge::{Afterwards, Promise, Stages};
 use hamgate::milter::{Door, Early, Judge, Judgement, Letter, Listener, Settings, Summary, Visit};
 use hamgate::outcome::{Action, Edit, Reply, Verdict};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -439,4 +441,39 @@ fn nothing_is_asked_for_that_was_not_offered() {
             served.connect().negotiate(6, actions, options).unwrap();
         }
     }
+}
+
+#[test]
+fn what_is_to_be_done_afterwards_is_done_only_once_the_verdict_was_taken() {
+    struct Counting(Arc<AtomicU32>);
+    impl Stages for Counting {}
+    impl Judge for Counting {
+        fn stages(&self) -> &dyn Stages {
+            self
+        }
+
+        fn message(&self, letter: Letter) -> Judgement {
+            if String::from_utf8_lossy(&letter.raw).contains("sleep now") {
+                std::thread::sleep(Duration::from_millis(700));
+            }
+            let count = Arc::clone(&self.0);
+            let afterwards = Afterwards::new(move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+            Judgement { afterwards, ..judged(Action::Accept, Vec::new()) }
+        }
+    }
+    let served = serve(&["inet:0@127.0.0.1"], |_| {});
+    let count = Arc::new(AtomicU32::new(0));
+    served.door.swap(Box::new(Counting(Arc::clone(&count))), Settings { verdict: Span(Duration::from_millis(300)), ..Settings::default() });
+    let mut server = served.greeted();
+    assert_eq!(server.deliver(&PLAIN).unwrap().answer.0, 'c');
+    let settled = || {
+        std::thread::sleep(Duration::from_millis(900));
+        count.load(Ordering::Relaxed)
+    };
+    assert_eq!(settled(), 1);
+    let late = server.deliver(&Message { body: b"sleep now\r\n", ..PLAIN }).unwrap();
+    assert!(late.answer.1.starts_with(b"451 "), "{late:?}");
+    assert_eq!(settled(), 1, "the verdict came too late for the mail server");
 }
