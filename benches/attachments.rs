@@ -50,7 +50,8 @@ fn main() {
         cpu() - began
     });
     println!("the walk alone                        {:8.1}", walk / mails.len() as f64);
-    let (with, without) = (engine(true), engine(false));
+    let (with, without) = (engine(true, ""), engine(false, ""));
+    let reading = engine(true, "attachment_text body uri bayes\n");
     let judged = |engine: &Engine| {
         best(|| {
             let began = cpu();
@@ -60,10 +61,11 @@ fn main() {
             cpu() - began
         }) / mails.len() as f64
     };
-    let (on, off) = (judged(&with), judged(&without));
+    let (on, off, text) = (judged(&with), judged(&without), judged(&reading));
     println!("built-in rules, attachments looked at {on:8.1}");
     println!("built-in rules without them           {off:8.1}");
     println!("difference                            {:8.1}", on - off);
+    println!("with their text and links             {text:8.1}");
     large(&with);
 }
 
@@ -72,8 +74,9 @@ fn best(measure: impl FnMut() -> f64) -> f64 {
 }
 
 /// The built-in rules, with or without those that ask about attachments.
-fn engine(attachments: bool) -> Engine {
+fn engine(attachments: bool, more: &str) -> Engine {
     let mut sources = builtin::sources();
+    sources.push(Source::Text { name: "more.cf".into(), text: more.into() });
     if !attachments {
         let asking = |text: &&str| ["eval:attachment_", "eval:message_ambiguous"].iter().any(|word| text.contains(word));
         let names = include_str!("../rules/60_attachments.cf").lines().filter(asking).filter_map(|line| line.split_whitespace().nth(1));

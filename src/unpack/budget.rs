@@ -8,8 +8,10 @@ use std::io::Read;
 pub const BYTES: usize = 64 << 20;
 /// Octets written by all decoders, what went into the slow ones counted `SLOW` times: time, not memory.
 const WORK: usize = 400 << 20;
-/// LZMA, bzip2 and PPMd take so much longer for an octet that went in than others for one that comes out.
+/// LZMA and bzip2 take so much longer for an octet that went in than others for one that comes out.
 const SLOW: usize = 6;
+/// PPMd models every octet: so much longer for one that went in (where nothing can be foretold), and for one that comes out.
+const MODELLED: (usize, usize) = (130, 20);
 /// Entries of all containers of a message.
 pub const ENTRIES: usize = 2_000;
 /// Containers within containers.
@@ -82,6 +84,21 @@ impl Budget {
         self.read(reader, packed)
     }
 
+    /// As `read`, of PPMd: what would take too long is not looked into.
+    pub fn read_modelled(&mut self, reader: impl Read, packed: usize) -> (Vec<u8>, Option<Fact>) {
+        let (going_in, coming_out) = MODELLED;
+        let work = packed.saturating_mul(going_in);
+        if work >= self.work {
+            return (Vec::new(), Some(Fact::Unread));
+        }
+        self.work -= work;
+        let most = self.work / coming_out;
+        let (out, fact) = self.read(reader.take(most as u64 + 1), packed);
+        self.work = self.work.saturating_sub(out.len().saturating_mul(coming_out - 1));
+        let is_cut = out.len() > most;
+        (out, if is_cut { Some(Fact::Unread) } else { fact })
+    }
+
     /// Reads to the end, the ratio or the budget, whichever comes first. `packed`: octets that went in.
     pub fn read(&mut self, mut reader: impl Read, packed: usize) -> (Vec<u8>, Option<Fact>) {
         let most = RATIO_FROM.max(packed.saturating_mul(RATIO)).min(self.room());
@@ -138,5 +155,8 @@ mod tests {
             times += 1;
         }
         assert_eq!(times, 3);
+        let mut budget = Budget::default();
+        assert_eq!(budget.read_modelled(content.as_slice(), 1 << 20).1, Some(Fact::Unread));
+        assert_eq!(budget.read_modelled(content.as_slice(), 4 << 20), (Vec::new(), Some(Fact::Unread)));
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn ppmd7(bytes: &[u8], order: u32, memory: u32, size: u64, budget: &m
         return (Vec::new(), Some(Fact::Unread));
     }
     match ppmd_rust::Ppmd7Decoder::new(bytes, order, memory) {
-        Ok(decoder) => budget.read_slowly(decoder.take(size), bytes.len()),
+        Ok(decoder) => budget.read_modelled(decoder.take(size), bytes.len()),
         Err(_) => (Vec::new(), Some(Fact::DamagedArchive)),
     }
 }
@@ -100,7 +100,7 @@ pub(super) fn ppmd8(bytes: &[u8], size: u64, budget: &mut Budget) -> Got {
     }
     let order = u32::from(parameters & 0xF) + 1;
     match ppmd_rust::Ppmd8Decoder::new(rest, order, memory, ppmd_rust::RestoreMethod::from(parameters >> 12)) {
-        Ok(decoder) => budget.read_slowly(decoder.take(size), rest.len()),
+        Ok(decoder) => budget.read_modelled(decoder.take(size), rest.len()),
         Err(_) => (Vec::new(), Some(Fact::DamagedArchive)),
     }
 }
