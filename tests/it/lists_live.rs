@@ -254,7 +254,11 @@ const BOUNCE: &str = "This is the mail system.\r\n\r\nFrom: <b@victim.example>\r
 
 fn bounce(daemon: &Daemon, id: &str) -> Outcome {
     let body = BOUNCE.replace("QUOTED", id);
-    let fields = &[("From", " <MAILER-DAEMON@sender.example>"), ("Subject", " Undelivered"), ("Message-ID", " <b@sender.example>")];
+    let fields = &[
+        ("From", " MAILER-DAEMON@sender.example (Mail Delivery System)"),
+        ("Subject", " Undelivered"),
+        ("Message-ID", " <b@sender.example>"),
+    ];
     client(daemon, "203.0.113.77").deliver(&Message { from: "<>", to: &["<b@victim.example>"], fields, body: body.as_bytes() }).unwrap()
 }
 
@@ -278,14 +282,42 @@ fn a_bounce_of_our_own_mail_is_known_and_one_of_a_forgers_too() {
     assert!(rules(3).contains("HG_BOUNCE_OURS"), "{}", daemon.log_text());
     bounce(&daemon, "theirs@victim.example");
     assert!(!rules(4).contains("HG_BOUNCE_"), "nothing is foreign while memory is young: {}", rules(4));
-    // A week later.
-    let store = hamgate::store::open_pace(&daemon.state.display().to_string()).unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - Duration::from_secs(7 * 86_400);
-    Sent::new(BounceSettings::default(), store).remember("old@victim.example", now.as_millis() as u64).unwrap();
+    remember_a_week_ago(&daemon, "old@victim.example");
     bounce(&daemon, "theirs@victim.example");
     assert!(rules(5).contains("HG_BOUNCE_FOREIGN"), "{}", rules(5));
     bounce(&daemon, "old@victim.example");
     assert!(rules(6).contains("HG_BOUNCE_OURS"), "{}", rules(6));
+}
+
+/// As docs/dns-lists.md gives it.
+const BESIDE_STOCK: &str = "welcomelist_bounce_relays mail.victim.example\n\
+    header   BOUNCE_OURS      eval:bounce_of_our_mail()\nscore    BOUNCE_OURS      -2\n\
+    header   __BOUNCE_FOREIGN eval:bounce_of_foreign_mail()\n\
+    meta     BACKSCATTER      BOUNCE_MESSAGE && __BOUNCE_FOREIGN\nscore    BACKSCATTER      3\n";
+
+#[test]
+#[ignore = "needs spamassassin's rules"]
+fn spamassassins_bounce_rules_and_what_is_remembered_stand_together() {
+    let folder = Folder::new("vbounce");
+    let more = folder.write("more.cf", BESIDE_STOCK).display().to_string();
+    let stock = ["--local", "--rules", "/usr/share/spamassassin", "--rules", "/etc/spamassassin", "--rules-add", more.as_str()];
+    let daemon = daemon(&folder, "[bounces]\nremember = true\n", &stock);
+    remember_a_week_ago(&daemon, "old@victim.example");
+    let rules = |count: usize| daemon.logged(count).pop().unwrap()["rules"].to_string();
+    bounce(&daemon, "forged@victim.example");
+    assert!(rules(1).contains("BACKSCATTER") && rules(1).contains("BOUNCE_MESSAGE"), "{}", rules(1));
+    bounce(&daemon, "old@victim.example");
+    assert!(rules(2).contains("BOUNCE_OURS") && !rules(2).contains("BACKSCATTER"), "{}", rules(2));
+    // SpamAssassin's own sign: it passed one of our relays.
+    bounce(&daemon, "forged@victim.example>\r\nReceived: from a.example by mail.victim.example with ESMTP; now\r\nX-End: <x");
+    assert!(!rules(3).contains("BOUNCE_MESSAGE"), "{}", rules(3));
+}
+
+/// As if it had been sent then.
+fn remember_a_week_ago(daemon: &Daemon, id: &str) {
+    let store = hamgate::store::open_pace(&daemon.state.display().to_string()).unwrap();
+    let then = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - Duration::from_secs(7 * 86_400);
+    Sent::new(BounceSettings::default(), store).remember(id, then.as_millis() as u64).unwrap();
 }
 
 #[test]
