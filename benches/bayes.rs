@@ -56,7 +56,8 @@ fn forget_cache(folder: &Path) {
 
 fn own_messages() -> Vec<(bool, Vec<u8>)> {
     let message = |number: usize| {
-        let (spam, words) = if number.is_multiple_of(2) { (true, "lottery winner claims prize") } else { (false, "minutes meeting agenda") };
+        let (spam, words) =
+            if number.is_multiple_of(2) { (true, "lottery winner claims prize") } else { (false, "minutes meeting agenda") };
         let text = format!("From: a{number}@example.com\nMessage-ID: <{number}@example.com>\nSubject: {words}\n\n{words} {number}\n");
         (spam, text.replace(" @", "@").into_bytes())
     };

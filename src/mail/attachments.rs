@@ -226,8 +226,8 @@ impl Walk<'_, '_> {
             facts.extend(unpack::inspect(kind, name, &file.bytes, &mut self.budget));
             let mut entries = Vec::new();
             if file.depth < budget::DEPTH {
-                if self.budget.is_spent() && kind.is_archive() {
-                    facts.insert(Fact::ArchiveBomb);
+                if let Some(fact) = self.budget.spent().filter(|_| kind.is_archive()) {
+                    facts.insert(fact);
                 } else {
                     let opened = unpack::open(kind, &file.bytes, &mut self.budget);
                     facts.extend(opened.facts);

@@ -11,7 +11,7 @@ const WORK: usize = 400 << 20;
 /// LZMA and bzip2 take so much longer for an octet that went in than others for one that comes out.
 const SLOW: usize = 6;
 /// PPMd models every octet: so much longer for one that went in (where nothing can be foretold), and for one that comes out.
-const MODELLED: (usize, usize) = (130, 20);
+const MODELLED: (usize, usize) = (110, 12);
 /// Entries of all containers of a message.
 pub const ENTRIES: usize = 2_000;
 /// Containers within containers.
@@ -41,6 +41,16 @@ impl Default for Budget {
 impl Budget {
     pub fn is_spent(&self) -> bool {
         self.bytes == 0 || self.work == 0
+    }
+
+    /// Why nothing more is unpacked.
+    pub fn spent(&self) -> Option<Fact> {
+        match (self.bytes, self.work) {
+            (0, _) => Some(Fact::ArchiveBomb),
+            // Slow is not yet hostile.
+            (_, 0) => Some(Fact::Unread),
+            _ => None,
+        }
     }
 
     /// A container of so many octets is opened. It is given up for what comes out of it.
@@ -154,9 +164,9 @@ mod tests {
             budget.read_slowly(content.as_slice(), content.len());
             times += 1;
         }
-        assert_eq!(times, 3);
+        assert_eq!((times, budget.spent()), (3, Some(Fact::Unread)));
         let mut budget = Budget::default();
-        assert_eq!(budget.read_modelled(content.as_slice(), 1 << 20).1, Some(Fact::Unread));
+        assert_eq!(budget.read_modelled(content.as_slice(), 2 << 20).1, Some(Fact::Unread));
         assert_eq!(budget.read_modelled(content.as_slice(), 4 << 20), (Vec::new(), Some(Fact::Unread)));
     }
 }

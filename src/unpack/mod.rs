@@ -69,8 +69,8 @@ impl Opened {
             return false;
         }
         self.entries.push(entry);
-        if budget.is_spent() {
-            self.facts.insert(Fact::ArchiveBomb);
+        if let Some(fact) = budget.spent() {
+            self.facts.insert(fact);
             return false;
         }
         true
