@@ -10,6 +10,7 @@ mod sample;
 use hamgate::cli::engine::RuleArgs;
 use hamgate::mail::{Arrival, HeaderQuery, Mail, Reading};
 use hamgate::pattern::{Candidates, Found, Pattern, PatternSet};
+use hamgate::rules::engine::usual;
 use hamgate::rules::model::{Flags, Matcher, Test};
 use nix::time::{ClockId, clock_gettime};
 use std::collections::HashMap;
@@ -59,7 +60,14 @@ fn groups(rules: &[hamgate::rules::model::Rule]) -> Vec<Group> {
     }
     let make = |((kind, query), rows): ((usize, Option<HeaderQuery>), Vec<(Pattern, u32)>)| {
         let (patterns, most): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-        Group { kind, query, set: PatternSet::new(patterns.iter().cloned()), patterns, most }
+        let usual = match (kind, &query) {
+            (0, _) => &usual::BODY,
+            (2, _) => &usual::URI,
+            (3, _) => &usual::RAW_BODY,
+            (_, Some(query)) => usual::of_header(query),
+            _ => &*usual::FULL,
+        };
+        Group { kind, query, set: PatternSet::new(patterns.iter().cloned(), usual), patterns, most }
     };
     found.into_iter().map(make).collect()
 }

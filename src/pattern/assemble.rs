@@ -13,6 +13,9 @@ const WRITTEN_OUT: usize = 160;
 const WORTH_BEGINS: usize = 40;
 const FEW_FIRST: u32 = 6;
 
+/// Octets of a run at the beginning that are worth a leap.
+const WORTH_LEAP: u32 = 5;
+
 /// `captures`: keep all groups; otherwise only those that the pattern itself refers to.
 pub fn assemble(tree: &Node, groups: u32, captures: bool) -> Program {
     let program = Program {
@@ -27,6 +30,7 @@ pub fn assemble(tree: &Node, groups: u32, captures: bool) -> Program {
         start: start(tree),
         boundary: begins_with(tree, &|node| *node == Node::Assert(Assertion::WordBoundary)),
         lone: if let Node::Set(set) = tree { Some(*set) } else { None },
+        leap: leap(tree),
         least: tree.width().0 as usize,
     };
     let recursive = tree.any(&|node| matches!(node, Node::Recurse(_)));
@@ -471,6 +475,36 @@ fn start(tree: &Node) -> Start {
     }
     let few = if next.octets.len() <= 3 { next.octets.iter().collect() } else { Vec::new() };
     Start::Octets { octets: next.octets, few, end: next.end }
+}
+
+/// The octets of a run that every match begins with, if it is long enough to leap along.
+fn leap(node: &Node) -> Option<Leap> {
+    match node {
+        Node::Concat(nodes) => {
+            let idle = |node: &&Node| matches!(node, Node::Look(_) | Node::Keep | Node::Assert(_));
+            leap(nodes.iter().find(|node| !idle(node))?)
+        }
+        Node::Group(_, node) | Node::Atomic(node) => leap(node),
+        Node::Repeat(repeat) => match repeat.node {
+            Node::Set(octets) if repeat.min >= WORTH_LEAP => {
+                let outside = octets.complement();
+                let few = if outside.len() <= 3 { outside.iter().collect() } else { Vec::new() };
+                Some(Leap { octets, length: repeat.min as usize, outside: few })
+            }
+            _ if repeat.min > 0 => leap(&repeat.node),
+            _ => None,
+        },
+        Node::Empty
+        | Node::Set(_)
+        | Node::Alternate(_)
+        | Node::Look(_)
+        | Node::Assert(_)
+        | Node::Backreference(_)
+        | Node::Keep
+        | Node::Conditional(_)
+        | Node::Recurse(_)
+        | Node::Verb(_) => None,
+    }
 }
 
 /// Does every way into the tree begin with such a node?

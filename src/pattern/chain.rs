@@ -4,6 +4,7 @@ use super::first::{Next, first};
 use super::frequency;
 use super::octets::Octets;
 use super::tree::Node;
+use std::collections::HashMap;
 
 type Width = (u32, Option<u32>);
 
@@ -11,11 +12,17 @@ type Width = (u32, Option<u32>);
 const COPIES: u32 = 12;
 /// Links of a chain that is searched for.
 const LINKS: usize = 14;
-/// Bits of rarity that are enough, and that are worth a search at all.
+/// Bits of rarity that are enough, that more are asked for, and that are worth a search at all.
 const ENOUGH: f32 = 13.0;
+const MORE: f32 = 5.0;
 const LEAST: f32 = 5.0;
-/// Chains of one pattern.
-const BRANCHES: usize = 12;
+/// Parts of one branch that are weighed.
+const PARTS: usize = 10;
+/// Branches of one pattern; alternations in it that are tried; how deep they are spread; octets of a word.
+const BRANCHES: usize = 16;
+const PLACES: usize = 6;
+const DEPTH: usize = 2;
+const WORD: u32 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Link {
@@ -33,65 +40,124 @@ pub struct Chain {
     pub bits: f32,
 }
 
-/// Chains of which every match holds one.
-pub fn chains(tree: &Node) -> Option<Vec<Chain>> {
-    let mut branches = Vec::new();
-    spread(tree, &mut branches);
-    branches.iter().map(|nodes| rarest(&links(nodes))).collect()
+/// A way to tell that a pattern cannot match: of each branch some parts of it; every match holds all parts of one branch.
+pub type Way = Vec<Vec<Chain>>;
+
+/// Ways for one pattern: as a whole, and with an alternation in it spread into its branches.
+pub fn ways(tree: &Node) -> Vec<Way> {
+    let (mut ways, mut nodes, mut pieces) = (Vec::new(), Vec::new(), Pieces::default());
+    flatten(tree, &mut nodes);
+    for branches in spreads(&nodes, BRANCHES, DEPTH, &mut pieces) {
+        let way: Way = branches.iter().map(|nodes| parts(&pieces.links(nodes))).collect();
+        if way.iter().all(|parts| !parts.is_empty()) {
+            ways.push(way);
+        }
+    }
+    ways
 }
 
 /// Bits of the most common of the chains.
-pub fn bits(chains: &[Chain]) -> f32 {
-    let share: f32 = chains.iter().map(|chain| (-chain.bits).exp2()).sum();
+pub fn bits(bits: impl Iterator<Item = f32>) -> f32 {
+    let share: f32 = bits.map(|bits| (-bits).exp2()).sum();
     -share.max(f32::MIN_POSITIVE).log2()
 }
 
-/// The branches of the first alternation worth spreading, each with what stands around it.
-fn spread(tree: &Node, branches: &mut Vec<Vec<Node>>) {
+/// Nodes one after the other, groups opened.
+fn flatten<'t>(tree: &'t Node, nodes: &mut Vec<&'t Node>) {
     match tree {
-        Node::Group(_, node) | Node::Atomic(node) => spread(node, branches),
-        Node::Alternate(nodes) if nodes.len() <= BRANCHES => branches.extend(nodes.iter().map(|node| vec![node.clone()])),
-        Node::Concat(nodes) => {
-            let choice = |node: &Node| match node {
-                Node::Alternate(inner) if inner.len() <= BRANCHES && inner.iter().any(|node| node.width().0 > 1) => Some(inner.clone()),
-                _ => None,
-            };
-            let bare = |node: &Node| match node {
-                Node::Group(_, inner) | Node::Atomic(inner) => (**inner).clone(),
-                other => other.clone(),
-            };
-            let nodes: Vec<Node> = nodes.iter().map(bare).collect();
-            match nodes.iter().enumerate().find_map(|(at, node)| choice(node).map(|inner| (at, inner))) {
-                Some((at, inner)) => branches.extend(inner.into_iter().map(|branch| {
-                    let mut all = nodes.clone();
-                    if let Some(place) = all.get_mut(at) {
-                        *place = branch;
-                    }
-                    all
-                })),
-                None => branches.push(nodes),
+        Node::Group(_, node) | Node::Atomic(node) => flatten(node, nodes),
+        Node::Concat(inner) => inner.iter().for_each(|node| flatten(node, nodes)),
+        other => nodes.push(other),
+    }
+}
+
+/// The nodes as they are, and with each alternation of words in turn spread, then those of its branches.
+fn spreads<'t>(nodes: &[&'t Node], most: usize, depth: usize, pieces: &mut Pieces) -> Vec<Vec<Vec<&'t Node>>> {
+    let mut all = vec![vec![nodes.to_vec()]];
+    if depth == 0 {
+        return all;
+    }
+    let words = |node: &&&'t Node| match node {
+        Node::Alternate(inner) => (inner.len() <= most && inner.iter().any(|node| node.width().0 >= WORD)).then_some(inner),
+        _ => None,
+    };
+    let places = nodes.iter().enumerate().filter_map(|(at, node)| Some((at, words(&node)?)));
+    for (at, inner) in places.take(PLACES) {
+        let branch = |node: &'t Node| {
+            let mut branch = nodes[..at].to_vec();
+            flatten(node, &mut branch);
+            branch.extend(&nodes[at + 1..]);
+            branch
+        };
+        let branches: Vec<Vec<&Node>> = inner.iter().map(branch).collect();
+        if depth > 1 {
+            let rest = (most / branches.len()).max(1);
+            let mut finer = Vec::new();
+            for nodes in &branches {
+                let spreads = spreads(nodes, rest, depth - 1, pieces);
+                finer.extend(finest(spreads, pieces));
             }
+            all.push(finer);
         }
-        other => branches.push(vec![other.clone()]),
+        all.push(branches);
+    }
+    all
+}
+
+/// The spread whose chains a model takes for the rarest.
+fn finest<'t>(spreads: Vec<Vec<Vec<&'t Node>>>, pieces: &mut Pieces) -> Vec<Vec<&'t Node>> {
+    if spreads.len() == 1 {
+        return spreads.into_iter().next().unwrap_or_default();
+    }
+    let mut rarity = |branches: &Vec<Vec<&Node>>| {
+        let best = |nodes: &Vec<&Node>| parts(&pieces.links(nodes)).first().map_or(0.0, |chain| chain.bits.min(ENOUGH));
+        bits(branches.iter().map(best))
+    };
+    let weighed = spreads.into_iter().map(|branches| (rarity(&branches), branches));
+    weighed.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, branches)| branches).unwrap_or_default()
+}
+
+/// Links of nodes, each looked into once.
+#[derive(Default)]
+struct Pieces(HashMap<*const Node, Builder>);
+
+impl Pieces {
+    fn links(&mut self, nodes: &[&Node]) -> Vec<Link> {
+        let mut builder = Builder::new((0, Some(0)));
+        for node in nodes {
+            let piece = self.0.entry(std::ptr::from_ref(*node)).or_insert_with(|| {
+                let mut piece = Builder::new((0, Some(0)));
+                piece.add(node);
+                piece
+            });
+            builder.append(piece);
+        }
+        builder.links
     }
 }
 
 struct Builder {
     links: Vec<Link>,
+    /// What may lie before the first link.
+    ahead: Octets,
     width: Width,
 }
 
-fn links(nodes: &[Node]) -> Vec<Link> {
-    let mut builder = Builder { links: Vec::new(), width: (0, Some(0)) };
-    nodes.iter().for_each(|node| builder.add(node));
-    builder.links
-}
-
 impl Builder {
+    fn new(width: Width) -> Builder {
+        Builder { links: Vec::new(), ahead: Octets::NONE, width }
+    }
+
+    fn append(&mut self, piece: &Builder) {
+        self.gap(piece.ahead);
+        let before = self.width;
+        self.links.extend(piece.links.iter().map(|link| Link { end: plus(before, link.end), ..*link }));
+        self.width = plus(before, piece.width);
+    }
+
     fn gap(&mut self, octets: Octets) {
-        if let Some(last) = self.links.last_mut() {
-            last.gap = last.gap.union(octets);
-        }
+        let gap = self.links.last_mut().map_or(&mut self.ahead, |last| &mut last.gap);
+        *gap = gap.union(octets);
     }
 
     fn skip(&mut self, node: &Node) {
@@ -130,7 +196,7 @@ impl Builder {
         let chains: Vec<Vec<Link>> = branches
             .iter()
             .map(|branch| {
-                let mut builder = Builder { links: Vec::new(), width: before };
+                let mut builder = Builder::new(before);
                 builder.add(branch);
                 builder.links
             })
@@ -177,31 +243,33 @@ fn octets_of(node: &Node) -> Octets {
     }
 }
 
-/// The shortest part that is rare enough, else the rarest.
-fn rarest(links: &[Link]) -> Option<Chain> {
+/// Parts that may be rare enough, short ones and longer ones, the best first.
+fn parts(links: &[Link]) -> Vec<Chain> {
     let weigh = |link: &Link| -> (f32, f32) {
         let own = -frequency::share(&link.octets).max(1e-9).log2();
         let stay = frequency::share(&link.gap).min(0.95);
         (own, -(1.0 - stay).log2())
     };
     let weights: Vec<(f32, f32)> = links.iter().map(weigh).collect();
-    let mut best: Option<(f32, usize, usize)> = None;
+    let mut found: Vec<(f32, Chain)> = Vec::new();
     for from in 0..links.len() {
-        let mut bits = 0.0;
-        for (at, (own, loss)) in weights.iter().enumerate().skip(from).take(LINKS) {
-            bits += own;
-            // The gap after the last link does not count.
-            let value = bits.min(ENOUGH) - 0.25 * (at - from) as f32;
-            if best.is_none_or(|(known, _, _)| value > known) {
-                best = Some((value, from, at + 1));
+        let (mut bits, mut wanted) = (0.0, ENOUGH);
+        let last = links.len().min(from + LINKS) - 1;
+        for at in from..=last {
+            bits += weights[at].0;
+            if bits >= wanted || at == last && bits >= LEAST {
+                // The gap after the last link does not count.
+                let value = bits.min(wanted) - 0.25 * (at - from) as f32;
+                found.push((value, Chain { links: links[from..=at].to_vec(), bits }));
+                wanted += MORE;
             }
-            if bits >= ENOUGH {
+            if wanted > ENOUGH + 2.0 * MORE {
                 break;
             }
-            bits -= loss;
+            bits -= weights[at].1;
         }
     }
-    let (_, from, to) = best?;
-    let bits = weights[from..to].iter().map(|(own, _)| own).sum::<f32>() - weights[from..to - 1].iter().map(|(_, loss)| loss).sum::<f32>();
-    (bits >= LEAST).then(|| Chain { links: links[from..to].to_vec(), bits })
+    found.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    found.truncate(PARTS);
+    found.into_iter().map(|(_, chain)| chain).collect()
 }

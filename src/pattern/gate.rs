@@ -81,7 +81,7 @@ impl Gate {
         {
             return Gate::of_few(few, by_text, times);
         }
-        let slots = (by_text.len() * 4).next_power_of_two().clamp(64, 1 << 14);
+        let slots = (by_text.len() * 16).next_power_of_two().clamp(256, 1 << 15);
         let shift = 32 - slots.trailing_zeros();
         let mut gate = Gate { filter: vec![0; slots], times, shift, ..Gate::default() };
         let mut placed: Vec<(usize, Entry)> = Vec::with_capacity(by_text.len());

@@ -3,6 +3,7 @@
 use super::frequency;
 use super::octets::Octets;
 use super::tree::Node;
+use super::usual::Usual;
 
 /// Strings of one set, and octets of one class that are spelled out.
 const STRINGS: usize = 64;
@@ -46,9 +47,9 @@ impl Need {
 }
 
 /// The rarest literals that every match needs.
-pub fn need(tree: &Node) -> Option<Need> {
-    let facts = facts(tree);
-    let whole = facts.exact.as_ref().and_then(|strings| usable(strings, (0, Some(0))));
+pub fn need(tree: &Node, usual: &Usual) -> Option<Need> {
+    let facts = facts(tree, usual);
+    let whole = facts.exact.as_ref().and_then(|strings| usable(strings, (0, Some(0)), usual));
     better(facts.best, whole).filter(|need| need.bits() >= LEAST_BITS)
 }
 
@@ -79,8 +80,8 @@ impl Facts {
     }
 
     /// What one can say of the node's own literals, wherever it stands.
-    fn best(&self) -> Option<Need> {
-        let exact = self.exact.as_ref().and_then(|strings| usable(strings, (0, Some(0))));
+    fn best(&self, usual: &Usual) -> Option<Need> {
+        let exact = self.exact.as_ref().and_then(|strings| usable(strings, (0, Some(0)), usual));
         better(self.best.clone(), exact)
     }
 }
@@ -89,12 +90,12 @@ fn nothing() -> Vec<Text> {
     vec![Text { octets: Vec::new(), head: 0 }]
 }
 
-fn facts(node: &Node) -> Facts {
+fn facts(node: &Node, usual: &Usual) -> Facts {
     let width = node.width();
     match node {
         Node::Empty | Node::Assert(_) | Node::Keep | Node::Verb(_) => Facts::exact(nothing(), width),
         Node::Look(look) if look.ahead && !look.negative => {
-            let best = facts(&look.node).best();
+            let best = facts(&look.node, usual).best(usual);
             Facts { best, ..Facts::exact(nothing(), width) }
         }
         Node::Look(_) => Facts::exact(nothing(), width),
@@ -102,14 +103,14 @@ fn facts(node: &Node) -> Facts {
             Some(octets) => Facts::exact(octets.into_iter().map(|octet| Text { octets: vec![octet], head: 0 }).collect(), width),
             None => Facts::unknown(width),
         },
-        Node::Concat(nodes) => concat(nodes, width),
-        Node::Alternate(nodes) => alternate(nodes, width),
-        Node::Group(_, node) | Node::Atomic(node) => facts(node),
+        Node::Concat(nodes) => concat(nodes, width, usual),
+        Node::Alternate(nodes) => alternate(nodes, width, usual),
+        Node::Group(_, node) | Node::Atomic(node) => facts(node, usual),
         Node::Repeat(repeat) => {
-            let inner = facts(&repeat.node);
+            let inner = facts(&repeat.node, usual);
             // What several look-aheads need may be one and the same text.
             let copies = if repeat.node.any(&|node| matches!(node, Node::Look(_))) { 1 } else { repeat.min };
-            let best = inner.best().filter(|_| repeat.min > 0).map(|need| Need { times: need.times.saturating_mul(copies), ..need });
+            let best = inner.best(usual).filter(|_| repeat.min > 0).map(|need| Need { times: need.times.saturating_mul(copies), ..need });
             match (inner.exact, repeat.min, repeat.max) {
                 (Some(strings), 0, Some(1)) => match union(vec![strings, nothing()]) {
                     Some(strings) => Facts::exact(strings, width),
@@ -171,11 +172,11 @@ fn tidy(mut all: Vec<Text>) -> Option<Vec<Text>> {
     (all.len() <= STRINGS).then_some(all)
 }
 
-fn alternate(nodes: &[Node], width: (u32, Option<u32>)) -> Facts {
-    let branches: Vec<Facts> = nodes.iter().map(facts).collect();
+fn alternate(nodes: &[Node], width: (u32, Option<u32>), usual: &Usual) -> Facts {
+    let branches: Vec<Facts> = nodes.iter().map(|node| facts(node, usual)).collect();
     let all = |pick: &dyn Fn(&Facts) -> Option<Vec<Text>>| branches.iter().map(pick).collect::<Option<Vec<_>>>().and_then(union);
     let exact = all(&|facts| facts.exact.clone());
-    let best = branches.iter().map(Facts::best).collect::<Option<Vec<_>>>().and_then(together);
+    let best = branches.iter().map(|facts| facts.best(usual)).collect::<Option<Vec<_>>>().and_then(together);
     if exact.is_some() {
         return Facts { best, ..Facts { exact, prefix: None, suffix: None, best: None, width } };
     }
@@ -193,25 +194,26 @@ fn together(needs: Vec<Need>) -> Option<Need> {
 }
 
 /// A run of strings that stand side by side, and what comes before them.
-struct Run {
+struct Run<'u> {
+    usual: &'u Usual,
     strings: Vec<Text>,
     /// Width of all before the run's base.
     base: (u32, Option<u32>),
     best: Option<Need>,
 }
 
-impl Run {
+impl Run<'_> {
     fn weigh(&mut self, strings: &[Text]) {
-        let need = usable(strings, self.base);
+        let need = usable(strings, self.base, self.usual);
         self.best = better(self.best.take(), need);
     }
 }
 
-fn concat(nodes: &[Node], width: (u32, Option<u32>)) -> Facts {
-    let mut run = Run { strings: nothing(), base: (0, Some(0)), best: None };
+fn concat(nodes: &[Node], width: (u32, Option<u32>), usual: &Usual) -> Facts {
+    let mut run = Run { usual, strings: nothing(), base: (0, Some(0)), best: None };
     let (mut before, mut whole, mut prefix) = ((0u32, Some(0u32)), true, None);
     for node in nodes {
-        let child = facts(node);
+        let child = facts(node, usual);
         let shifted = child.best.clone().map(|need| shift(need, before));
         run.best = better(run.best.take(), shifted);
         match &child.exact {
@@ -230,7 +232,7 @@ fn concat(nodes: &[Node], width: (u32, Option<u32>)) -> Facts {
                 run.weigh(&reached);
                 prefix = prefix.or(whole.then_some(reached));
                 whole = false;
-                let inner = child.best().map(|need| shift(need, before));
+                let inner = child.best(usual).map(|need| shift(need, before));
                 run.best = better(run.best.take(), inner);
                 run.base = plus(before, child.width);
                 if let Some(suffix) = &child.suffix {
@@ -265,7 +267,7 @@ fn better(a: Option<Need>, b: Option<Need>) -> Option<Need> {
     }
 }
 
-fn usable(strings: &[Text], base: (u32, Option<u32>)) -> Option<Need> {
+fn usable(strings: &[Text], base: (u32, Option<u32>), usual: &Usual) -> Option<Need> {
     let mut literals: Vec<Literal> = Vec::with_capacity(strings.len());
     let mut share = 0.0;
     for text in strings {
@@ -277,7 +279,7 @@ fn usable(strings: &[Text], base: (u32, Option<u32>)) -> Option<Need> {
         let ahead = (from as u32).saturating_sub(text.head);
         let before = (base.0.saturating_sub(head) + ahead, base.1.map(|most| most.saturating_sub(head) + ahead));
         let octets = text.octets[from..from + length].to_vec();
-        share += (-frequency::bits(&octets)).exp2();
+        share += (-usual.bits(&octets)).exp2();
         literals.push(Literal { text: octets, before });
     }
     (!literals.is_empty()).then_some(Need { literals, times: 1, share })

@@ -134,6 +134,10 @@ impl Search<'_> {
                 at = start + 1;
                 continue;
             }
+            if let Some(end) = program.leap.as_ref().and_then(|leap| leap.broken(subject, start)) {
+                at = end + 1;
+                continue;
+            }
             match self.attempt(start, scratch, steps) {
                 Attempt::Hit(end) => {
                     let start = scratch.registers.first().map_or(start, |start| *start as usize);

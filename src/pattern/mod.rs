@@ -23,12 +23,15 @@ mod rows;
 mod screen;
 mod set;
 mod set_loops;
+mod sieve;
 #[cfg(test)]
 mod tests;
 mod thread;
 mod tree;
+mod usual;
 
 pub use set::{Candidates, PatternSet};
+pub use usual::Usual;
 
 use machine::{Ending, Scratch, Search};
 use parse::Flags;
@@ -51,6 +54,8 @@ const OCTETS_A_STEP: u64 = 4;
 const FEW_PLACES: usize = 24;
 /// Octets that a screen passes over in the time that one start takes.
 const OCTETS_A_PLACE: usize = 50;
+/// Octets of a line, about.
+const OCTETS_A_LINE: usize = 40;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
@@ -315,7 +320,11 @@ impl<'a> Walk<'a> {
     /// A pattern of one set needs no machine.
     fn lone(&self, octets: &octets::Octets) -> Ending {
         let rest = self.subject.get(self.from..).unwrap_or(&[]);
-        rest.iter().position(|octet| octets.contains(*octet)).map_or(Ending::Miss, |at| Ending::Hit(self.from + at, self.from + at + 1))
+        let few: &[u8] = match &self.program.start {
+            program::Start::Octets { few, .. } => few,
+            _ => &[],
+        };
+        machine::first_of(rest, octets, few).map_or(Ending::Miss, |at| Ending::Hit(self.from + at, self.from + at + 1))
     }
 
     fn search(&mut self) -> Ending {
@@ -338,17 +347,20 @@ impl<'a> Walk<'a> {
         if std::mem::replace(&mut self.screened, true) {
             return false;
         }
+        let Some(screen) = self.pattern.screen() else { return false };
         let whole = (0, self.subject.len(), self.subject.len().saturating_sub(self.from));
-        let (first, last, places) = self.spans.map_or(whole, |spans| {
+        let (first, last, octets) = self.spans.map_or(whole, |spans| {
             let first = spans.first().map_or(0, |span| span.1 as usize);
-            spans.iter().fold((first, 0, 0), |(first, last, places), span| {
-                (first, last.max(span.2 as usize), places + (span.2 - span.1) as usize + 1)
+            spans.iter().fold((first, 0, 0), |(first, last, octets), span| {
+                (first, last.max(span.2 as usize), octets + (span.2 - span.1) as usize + 1)
             })
         });
         let from = self.from.max(first);
+        let octets_a_place = if self.program.start == program::Start::Line { OCTETS_A_LINE } else { 1 };
+        let places = octets / octets_a_place;
         places > FEW_PLACES
             && places.saturating_mul(OCTETS_A_PLACE) > self.subject.len().saturating_sub(from)
-            && self.pattern.screen().is_some_and(|screen| !screen.may_match(self.subject, from, last))
+            && !screen.may_match(self.subject, from, last)
     }
 
     fn next_found(&mut self) -> Option<Found> {

@@ -21,8 +21,33 @@ pub struct Program {
     pub boundary: bool,
     /// The pattern is one set and nothing else.
     pub lone: Option<Octets>,
+    /// A match begins with such a run.
+    pub leap: Option<Leap>,
     /// Fewest octets of a match.
     pub least: usize,
+}
+
+/// A run of octets of one set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leap {
+    pub octets: Octets,
+    pub length: usize,
+    /// The octets that are not in the set, if they are one, two or three.
+    pub outside: Vec<u8>,
+}
+
+impl Leap {
+    /// What ends the run that would begin at `start`: nothing can begin up to there. `None`: the run is long enough.
+    pub fn broken(&self, subject: &[u8], start: usize) -> Option<usize> {
+        let run = subject.get(start..start + self.length)?;
+        let last = match *self.outside {
+            [a] => memchr::memrchr(a, run),
+            [a, b] => memchr::memrchr2(a, b, run),
+            [a, b, c] => memchr::memrchr3(a, b, c, run),
+            _ => run.iter().rposition(|octet| !self.octets.contains(*octet)),
+        };
+        last.map(|last| start + last)
+    }
 }
 
 /// Where a match may begin.

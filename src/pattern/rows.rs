@@ -1,9 +1,9 @@
-//! Many chains searched for in one pass: a bit for each link, up to 256 in a row that each octet moves on.
+//! Many chains searched for in one pass: a bit for each link, up to 512 in a row that each octet moves on.
 
 use super::chain::Chain;
 
-/// Words of a wide block; few chains go into narrow ones.
-const WIDE: usize = 4;
+/// Words of the widest block; few chains go into narrow ones.
+const WIDEST: usize = 8;
 
 /// What an octet does to a row.
 #[derive(Clone, Copy, Debug)]
@@ -35,41 +35,47 @@ struct End {
 }
 
 #[derive(Debug, Default)]
-pub struct Rows {
-    wide: Vec<Block<WIDE>>,
-    narrow: Vec<Block<1>>,
+pub struct Rows(Vec<Box<dyn Scan>>);
+
+trait Scan: std::fmt::Debug + Send + Sync {
+    /// Adds a span of possible starts for each chain found.
+    fn scan(&self, text: &[u8], spans: &mut Vec<(u32, u32, u32)>);
 }
 
 impl Rows {
     /// Chains with the numbers of their patterns.
-    pub fn new(chains: &[(u32, Chain)]) -> Rows {
-        let mut rows = Rows::default();
+    pub fn new(chains: &[(u32, &Chain)]) -> Rows {
         let links: usize = chains.iter().map(|(_, chain)| chain.links.len()).sum();
-        for (pattern, chain) in chains {
-            if links > 128 { place(&mut rows.wide, *pattern, chain) } else { place(&mut rows.narrow, *pattern, chain) }
-        }
-        rows
+        Rows(match links {
+            0..=64 => blocks::<1>(chains),
+            65..=128 => blocks::<2>(chains),
+            129..=256 => blocks::<4>(chains),
+            _ => blocks::<WIDEST>(chains),
+        })
     }
 
     /// Adds a span of possible starts for each chain found.
     pub fn scan(&self, text: &[u8], spans: &mut Vec<(u32, u32, u32)>) {
-        self.wide.iter().for_each(|block| block.scan(text, spans));
-        self.narrow.iter().for_each(|block| block.scan(text, spans));
+        self.0.iter().for_each(|block| block.scan(text, spans));
     }
 }
 
-fn place<const WORDS: usize>(blocks: &mut Vec<Block<WORDS>>, pattern: u32, chain: &Chain) {
-    let length = chain.links.len();
-    // A chain lies within one word, since shifts do not carry.
-    let begin = |used: usize| if used % 64 + length > 64 { used.next_multiple_of(64) } else { used };
-    if blocks.last().is_none_or(|block| begin(block.used) + length > 64 * WORDS) {
-        blocks.push(Block::new());
+fn blocks<const WORDS: usize>(chains: &[(u32, &Chain)]) -> Vec<Box<dyn Scan>> {
+    let mut blocks: Vec<Block<WORDS>> = Vec::new();
+    for (pattern, chain) in chains {
+        let length = chain.links.len();
+        // A chain lies within one word, since shifts do not carry.
+        let begin = |used: usize| if used % 64 + length > 64 { used.next_multiple_of(64) } else { used };
+        if blocks.last().is_none_or(|block| begin(block.used) + length > 64 * WORDS) {
+            blocks.push(Block::new());
+        }
+        if let Some(block) = blocks.last_mut() {
+            let from = begin(block.used);
+            block.place(*pattern, chain, from);
+            block.used = from + length;
+        }
     }
-    if let Some(block) = blocks.last_mut() {
-        let from = begin(block.used);
-        block.place(pattern, chain, from);
-        block.used = from + length;
-    }
+    blocks.into_iter().map(|block| Box::new(block) as Box<dyn Scan>).collect()
 }
 
 impl<const WORDS: usize> Block<WORDS> {
@@ -101,22 +107,6 @@ impl<const WORDS: usize> Block<WORDS> {
         }
     }
 
-    fn scan(&self, text: &[u8], spans: &mut Vec<(u32, u32, u32)>) {
-        let mut state = [0u64; WORDS];
-        let Ok(moves) = <&[Move<WORDS>; 256]>::try_from(&self.moves[..]) else { return };
-        for (at, octet) in text.iter().enumerate() {
-            let step = &moves[usize::from(*octet)];
-            let mut found = 0;
-            for word in 0..WORDS {
-                state[word] = ((state[word] << 1 | self.first[word]) & step.enter[word]) | (state[word] & step.stay[word]);
-                found |= state[word] & self.last[word];
-            }
-            if found != 0 {
-                self.report(&mut state, at as u32 + 1, spans);
-            }
-        }
-    }
-
     /// Chains whose last link was just reached; it is left at once.
     fn report(&self, state: &mut [u64; WORDS], end: u32, spans: &mut Vec<(u32, u32, u32)>) {
         for word in 0..WORDS {
@@ -131,6 +121,24 @@ impl<const WORDS: usize> Block<WORDS> {
                 {
                     spans.push((chain.pattern, end.saturating_sub(chain.most), last));
                 }
+            }
+        }
+    }
+}
+
+impl<const WORDS: usize> Scan for Block<WORDS> {
+    fn scan(&self, text: &[u8], spans: &mut Vec<(u32, u32, u32)>) {
+        let mut state = [0u64; WORDS];
+        let Ok(moves) = <&[Move<WORDS>; 256]>::try_from(&self.moves[..]) else { return };
+        for (at, octet) in text.iter().enumerate() {
+            let step = &moves[usize::from(*octet)];
+            let mut found = 0;
+            for word in 0..WORDS {
+                state[word] = ((state[word] << 1 | self.first[word]) & step.enter[word]) | (state[word] & step.stay[word]);
+                found |= state[word] & self.last[word];
+            }
+            if found != 0 {
+                self.report(&mut state, at as u32 + 1, spans);
             }
         }
     }

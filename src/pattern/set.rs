@@ -1,10 +1,9 @@
 //! Patterns that are tried on the same texts: one pass over a text tells which of them are worth trying, and where.
 
-use super::assemble::is_anchored;
-use super::chain::{self, Chain};
 use super::gate::{Gate, GateHits};
-use super::literals::{Need, need};
 use super::rows::Rows;
+use super::sieve::{Sieve, sieves};
+use super::usual::Usual;
 use super::{Count, Found, Pattern, STEPS, Walk};
 use std::cell::{Cell, RefCell};
 
@@ -13,8 +12,6 @@ const SPANS: usize = 1 << 16;
 /// Steps of all searches in the texts of one message, about a second of CPU; after it a search gets a little and no more.
 const ALLOWED: u64 = 60_000_000;
 const LITTLE: u64 = 10_000;
-/// Patterns with chains that are worth a pass.
-const FEW_CHAINS: usize = 4;
 
 thread_local! {
     static CANDIDATES: RefCell<Candidates> = RefCell::new(Candidates::default());
@@ -71,29 +68,36 @@ impl Candidates {
 }
 
 impl PatternSet {
-    pub fn new(patterns: impl IntoIterator<Item = Pattern>) -> PatternSet {
+    /// `usual`: a text like those that will be searched.
+    pub fn new(patterns: impl IntoIterator<Item = Pattern>, usual: &Usual) -> PatternSet {
         let patterns: Vec<Pattern> = patterns.into_iter().collect();
-        let (mut needs, mut chains): (Vec<_>, Vec<_>) = patterns.iter().map(sieve).unzip();
-        // A pass for a few chains costs more than trying their patterns.
-        if chains.iter().flatten().count() < FEW_CHAINS {
-            chains.iter_mut().for_each(|chains| *chains = None);
-        }
-        let (mut chained, mut always, mut gated) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, (need, chains)) in needs.iter_mut().zip(chains).enumerate() {
+        let (mut needs, mut chained, mut always, mut gated) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (number, sieve) in sieves(&patterns, usual).into_iter().enumerate() {
             let number = number as u32;
-            if chains.is_some() {
-                *need = None;
-            }
-            if need.is_none() && chains.is_none() {
+            if matches!(sieve, Sieve::Nothing) {
                 always.push(number)
             } else {
                 gated.push(number)
             }
-            chained.extend(chains.into_iter().flatten().map(|chain| (number, chain)));
+            needs.push(match sieve {
+                Sieve::Literals(need) => Some(need),
+                Sieve::Chains(chains) => {
+                    chained.extend(chains.into_iter().map(|chain| (number, chain)));
+                    None
+                }
+                Sieve::Nothing => None,
+            });
         }
         let on_empty =
             always.iter().copied().filter(|number| patterns.get(*number as usize).is_some_and(|pattern| pattern.is_match(b""))).collect();
-        PatternSet { gate: Gate::new(&needs), rows: Rows::new(&chained), patterns, always, gated, on_empty }
+        PatternSet {
+            gate: Gate::new(&needs),
+            rows: Rows::new(&chained.iter().map(|(number, chain)| (*number, chain)).collect::<Vec<_>>()),
+            patterns,
+            always,
+            gated,
+            on_empty,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -171,21 +175,5 @@ impl PatternSet {
         let spans = spans.and_then(|(from, to)| candidates.hits.spans.get(from as usize..to as usize));
         let steps = if candidates.is_spent() { LITTLE } else { STEPS };
         Some(Walk { spans, steps, spent: Some(&candidates.spent), ..Walk::new(pattern, pattern.program(), text) })
-    }
-}
-
-/// What a pattern is looked for by: chains where they are rarer than its literals; neither: it is tried on every text.
-fn sieve(pattern: &Pattern) -> (Option<Need>, Option<Vec<Chain>>) {
-    /// Literals this rare need no chain beside them.
-    const RARE: f32 = 9.0;
-    let literals = need(pattern.tree());
-    let bits = literals.as_ref().map_or(0.0, Need::bits);
-    if bits >= RARE || is_anchored(pattern.tree()) {
-        return (literals, None);
-    }
-    let chains = chain::chains(pattern.tree());
-    match chains {
-        Some(chains) if chain::bits(&chains) > bits + 2.0 => (literals, Some(chains)),
-        _ => (literals, None),
     }
 }

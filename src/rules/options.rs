@@ -138,6 +138,11 @@ impl AddressList {
 
 /// Whether a glob covers the whole text; time is bounded by the product of the lengths.
 pub fn glob_covers(glob: &[u8], text: &[u8]) -> bool {
+    // Most globs end in a domain that is another one.
+    let end = glob.iter().rev().take_while(|octet| !matches!(octet, b'*' | b'?'));
+    if end.zip(text.iter().rev()).any(|(a, b)| a != b) {
+        return false;
+    }
     let (mut g, mut t) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     loop {
@@ -176,9 +181,9 @@ pub struct PairedEntry {
 }
 
 impl PairedEntry {
+    /// Whether it covers an address in lower case.
     pub fn covers(&self, address: &str) -> bool {
-        let address = address.to_ascii_lowercase();
-        glob_covers(self.address.as_bytes(), address.strip_suffix('\n').unwrap_or(&address).as_bytes())
+        glob_covers(self.address.as_bytes(), address.strip_suffix('\n').unwrap_or(address).as_bytes())
     }
 }
 

@@ -15,6 +15,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 pub mod uri_lists;
+pub mod usual;
 mod walk;
 
 pub use plan::{Plan, ScoreSet};

@@ -1,7 +1,8 @@
 //! Patterns over texts: rules of one view grouped, gated by the pattern set, verified, counted.
 
+use super::usual;
 use crate::mail::HeaderQuery;
-use crate::pattern::{Candidates, Found, Pattern, PatternSet};
+use crate::pattern::{Candidates, Found, Pattern, PatternSet, Usual};
 use crate::rules::model::Rule;
 use std::ops::Range;
 use std::sync::Arc;
@@ -70,8 +71,8 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    pub fn new(rows: Vec<Row>) -> Sweep {
-        let set = PatternSet::new(rows.iter().map(|row| row.pattern.clone()));
+    pub fn new(rows: Vec<Row>, usual: &Usual) -> Sweep {
+        let set = PatternSet::new(rows.iter().map(|row| row.pattern.clone()), usual);
         Sweep { rows, set }
     }
 
@@ -157,7 +158,8 @@ impl HeaderGroup {
         let negated = indices(&rows, |row| row.negated);
         let absent = absent_hits(&rows);
         let name = Arc::from(shown(&query));
-        HeaderGroup { query, name, sweep: Sweep::new(rows), negated, exists, absent }
+        let sweep = Sweep::new(rows, usual::of_header(&query));
+        HeaderGroup { query, name, sweep, negated, exists, absent }
     }
 }
 
@@ -225,6 +227,7 @@ impl MimeGroup {
         let concat = indices(&rows, |row| row.concat && !row.negated);
         let absent = absent_hits(&rows);
         let name = Arc::from(shown(&query));
-        MimeGroup { query, name, sweep: Sweep::new(rows), concat, negated, absent }
+        let sweep = Sweep::new(rows, usual::of_header(&query));
+        MimeGroup { query, name, sweep, concat, negated, absent }
     }
 }

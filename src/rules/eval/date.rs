@@ -2,6 +2,7 @@
 
 use super::perl::{bound, chomp, lossy, pattern};
 use super::{Accepts, Answered, Context, Row, local};
+use std::ops::{Range, RangeInclusive};
 
 pub(super) static ROWS: &[Row] = &[
     local("check_for_shifted_date", "HeaderEval", Accepts::Head, check_for_shifted_date),
@@ -71,7 +72,7 @@ pub fn parse(date: &[u8]) -> Option<i64> {
     text.push(b' ');
     text.extend_from_slice(date);
     text.push(b' ');
-    let text = pattern!(r", *").replace_all(&text, &b" "[..]).into_owned();
+    text.iter_mut().filter(|octet| **octet == b',').for_each(|comma| *comma = b' ');
     let mut text = super::perl::squeeze(&text);
     let (day, month, year) = take_date(&mut text)?;
     let (hour, minute, second) = take_time(&mut text);
@@ -84,42 +85,94 @@ pub fn parse(date: &[u8]) -> Option<i64> {
 }
 
 type Day = (u64, usize, u64);
+/// Day, month and year as written.
+type Written<'t> = (&'t [u8], &'t [u8], &'t [u8]);
+
+/// `2 Aug 2002 `
+fn day_first<'t>(text: &mut Text<'t>, digits: RangeInclusive<usize>) -> Option<Written<'t>> {
+    let (day, _) = (text.digits(1..=usize::MAX)?, text.octet(b' ')?);
+    let (month, _) = (text.month()?, text.octet(b' ')?);
+    let (year, _) = (text.digits(digits)?, text.octet(b' ')?);
+    Some((day, month, year))
+}
+
+/// `Aug 2 13:01:30 2002 `
+fn month_first<'t>(text: &mut Text<'t>) -> Option<Written<'t>> {
+    let (month, _) = (text.month()?, text.octet(b' ')?);
+    let (day, _) = (text.digits(1..=usize::MAX)?, text.octet(b' ')?);
+    for end in *b":: " {
+        text.digits(1..=usize::MAX)?;
+        text.octet(end)?;
+    }
+    let (year, _) = (text.digits(4..=4)?, text.octet(b' ')?);
+    Some((day, month, year))
+}
 
 fn take_date(text: &mut Vec<u8>) -> Option<Day> {
-    let forms = [
-        (pattern!(r"(?i) (\d+) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4}) "), 1, 2),
-        (pattern!(r"(?i) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +(\d+) \d+:\d+:\d+ (\d{4}) "), 2, 1),
-        (pattern!(r"(?i) (\d+) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{2,3}) "), 1, 2),
-    ];
-    for (form, day, month) in forms {
-        let Some(found) = form.captures(text) else { continue };
-        let part = |at: usize| lossy(found.get(at).map_or(&[][..], |group| group.as_bytes()));
-        let name = part(month).to_ascii_lowercase();
-        let month = MONTHS.iter().position(|known| *known == name)? + 1;
-        let day = part(day).parse().unwrap_or(u64::MAX);
-        let written = part(3);
-        let year: u64 = written.parse().unwrap_or(0);
-        // RFC 5322 §4.3: two digits below 50 are of this century, others and three digits of the last.
-        let year = match written.len() {
-            4 => year,
-            2 if year < 50 => year + 2000,
-            _ => year + 1900,
-        };
-        let whole = found.get(0)?.range();
-        text.splice(whole, [b' ']);
-        return Some((day, month, year));
+    let ((day, month, year), whole) = leftmost(text, |text| day_first(text, 4..=4))
+        .or_else(|| leftmost(text, month_first))
+        .or_else(|| leftmost(text, |text| day_first(text, 2..=3)))?;
+    let month = MONTHS.iter().position(|known| month.eq_ignore_ascii_case(known.as_bytes()))? + 1;
+    // RFC 5322 §4.3: two digits below 50 are of this century, others and three digits of the last.
+    let year = match (year.len(), value(year).unwrap_or(0)) {
+        (4, year) => year,
+        (2, year) if year < 50 => year + 2000,
+        (_, year) => year + 1900,
+    };
+    let day = value(day).unwrap_or(u64::MAX);
+    text.splice(whole, [b' ']);
+    Some((day, month, year))
+}
+
+/// The first place after a space where a form fits, with its span, space included.
+fn leftmost<'t, T>(text: &'t [u8], form: impl Fn(&mut Text<'t>) -> Option<T>) -> Option<(T, Range<usize>)> {
+    memchr::memchr_iter(b' ', text).find_map(|at| {
+        let mut rest = Text(text.get(at + 1..)?);
+        form(&mut rest).map(|found| (found, at..text.len() - rest.0.len()))
+    })
+}
+
+fn value(digits: &[u8]) -> Option<u64> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// What is left of a text that is read from the front.
+#[derive(Clone, Copy)]
+struct Text<'t>(&'t [u8]);
+
+impl<'t> Text<'t> {
+    fn octet(&mut self, octet: u8) -> Option<()> {
+        self.0 = self.0.strip_prefix(&[octet])?;
+        Some(())
     }
-    None
+
+    /// All digits that stand here, if they are so many.
+    fn digits(&mut self, many: RangeInclusive<usize>) -> Option<&'t [u8]> {
+        let length = self.0.iter().take_while(|octet| octet.is_ascii_digit()).count();
+        let (digits, rest) = self.0.split_at_checked(length).filter(|_| many.contains(&length))?;
+        self.0 = rest;
+        Some(digits)
+    }
+
+    fn month(&mut self) -> Option<&'t [u8]> {
+        let (name, rest) = self.0.split_at_checked(3)?;
+        self.0 = rest;
+        MONTHS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())).then_some(name)
+    }
 }
 
 /// Hour, minute and second; what is out of range becomes the last in range.
 fn take_time(text: &mut Vec<u8>) -> (u32, u32, u32) {
-    let Some(found) = pattern!(r" (\d?\d):(\d\d)(?::(\d\d))? ").captures(text) else { return (0, 0, 0) };
-    let part = |at: usize| found.get(at).map_or(0, |group| lossy(group.as_bytes()).parse::<u32>().unwrap_or(0));
-    let time = (part(1).min(23), part(2).min(59), part(3).min(59));
-    let whole = found.get(0).map_or(0..0, |group| group.range());
+    let clock = |text: &mut Text<'_>| {
+        let (hour, _) = (text.digits(1..=2)?, text.octet(b':')?);
+        let minute = text.digits(2..=2)?;
+        let second = if text.octet(b':').is_some() { text.digits(2..=2)? } else { b"0" };
+        text.octet(b' ')?;
+        Some([hour, minute, second].map(|digits| value(digits).map_or(0, |number| number as u32)))
+    };
+    let Some(([hour, minute, second], whole)) = leftmost(text, clock) else { return (0, 0, 0) };
     text.splice(whole, [b' ']);
-    time
+    (hour.min(23), minute.min(59), second.min(59))
 }
 
 /// A day after the end of its month becomes the first of the next one; years are held within 1970 to 2037.
@@ -160,8 +213,14 @@ fn days_since_1970(year: i64, month: u32, day: u32) -> i64 {
 
 /// The offset as signed `hhmm`.
 fn zone_of(text: &[u8]) -> i32 {
-    if let Some(found) = pattern!(r" ([-+]\d{4}) ").captures(text) {
-        return found.get(1).map_or(0, |group| lossy(group.as_bytes()).parse().unwrap_or(0));
+    let offset = |text: &mut Text<'_>| {
+        let sign = if text.octet(b'-').is_some() { -1 } else { text.octet(b'+').map(|()| 1)? };
+        let digits = text.digits(4..=4)?;
+        text.octet(b' ')?;
+        Some(sign * value(digits).map_or(0, |number| number as i32))
+    };
+    if let Some((offset, _)) = leftmost(text, offset) {
+        return offset;
     }
     let Some(found) = pattern!(r"\b([A-Z]{2,4}(?:-DST)?)\b").find(text) else { return 0 };
     ZONES.iter().find(|(name, _)| name.as_bytes() == found.as_bytes()).map_or(0, |(_, offset)| *offset)

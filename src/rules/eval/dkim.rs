@@ -238,7 +238,8 @@ fn accepted(context: &Context<'_, '_>, (paired, plain): (&str, &str)) -> Vec<(St
     }
     let mut found = Vec::new();
     for author in authors(context) {
-        for entry in pairs.into_iter().flatten().filter(|entry| entry.covers(&author)) {
+        let lower = author.to_ascii_lowercase();
+        for entry in pairs.into_iter().flatten().filter(|entry| entry.covers(&lower)) {
             found.extend(entry.partners.iter().map(|partner| (author.clone(), partner.clone())));
         }
         if list.is_some_and(|list| list.covers(&author)) {

@@ -51,12 +51,17 @@ fn is_freemail(context: &Context<'_, '_>, address: &str) -> bool {
 
 /// As a glob of addresses, except that `*` stays within one label.
 fn label_glob_covers(glob: &str, domain: &str) -> bool {
-    let (globs, labels): (Vec<&str>, Vec<&str>) = (glob.split('.').collect(), domain.split('.').collect());
     // `?` may stand for a dot, too: such globs are compared as a whole.
     if glob.contains('?') {
         return crate::rules::options::glob_covers(glob.as_bytes(), domain.as_bytes());
     }
-    globs.len() == labels.len() && globs.iter().zip(&labels).all(|(g, l)| crate::rules::options::glob_covers(g.as_bytes(), l.as_bytes()))
+    let (mut globs, mut labels) = (glob.split('.'), domain.split('.'));
+    loop {
+        match (globs.next(), labels.next()) {
+            (Some(glob), Some(label)) if crate::rules::options::glob_covers(glob.as_bytes(), label.as_bytes()) => {}
+            (end, other) => return end.is_none() && other.is_none(),
+        }
+    }
 }
 
 fn described(context: &Context<'_, '_>, text: &str) -> Answered {

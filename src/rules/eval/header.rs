@@ -1,6 +1,6 @@
 //! HeaderEval: recipients, subjects, message ids and other properties of header fields.
 
-use super::perl::{bound, chomp, contains, is_space, lossy, number, pattern, positions_ignoring_case, trim};
+use super::perl::{bound, chomp, contains, count, is_space, lossy, number, pattern, positions_ignoring_case, trim};
 use super::{Accepts, Answered, Context, Row, local};
 use std::collections::HashSet;
 
@@ -34,18 +34,19 @@ fn never(_: &Context<'_, '_>, _: &[String]) -> Answered {
 
 /// RFC 2045 §2.7, 2.8: octets that a header field may not hold unencoded, as a share and as a count.
 fn check_illegal_chars(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
-    let [name, ratio, count, ..] = arguments else { return Answered::Miss };
+    let [name, ratio, least, ..] = arguments else { return Answered::Miss };
     let query = if name.ends_with(":raw") { name.clone() } else { format!("{name}:raw") };
     let value = context.header_of(&query);
     let text = value.text();
     if !text.iter().any(|octet| !is_space(*octet)) {
         return Answered::Miss;
     }
-    let is_control = |octet: &u8| matches!(octet, 0..=8 | 0x0b | 0x0c | 0x0e..=0x1f);
-    if !text.is_ascii() && std::str::from_utf8(text).is_ok() && !text.iter().any(is_control) {
+    let is_control = |octet: u8| (octet < 0x20) & (octet != b'\t') & (octet != b'\n') & (octet != b'\r');
+    let controls = count(text, is_control);
+    if controls == 0 && !text.is_ascii() && std::str::from_utf8(text).is_ok() {
         return Answered::Miss;
     }
-    let mut illegal = text.iter().filter(|octet| is_control(octet) || **octet >= 0x7f).count();
+    let mut illegal = controls + count(text, |octet| octet >= 0x7f);
     if illegal > 0 && query.eq_ignore_ascii_case("subject:raw") {
         // One cent, pound or registered sign in a subject is let pass.
         let signs = text.iter().filter(|octet| matches!(octet, 0xa2 | 0xa3 | 0xae)).count();
@@ -53,7 +54,7 @@ fn check_illegal_chars(context: &Context<'_, '_>, arguments: &[String]) -> Answe
     }
     #[expect(clippy::cast_precision_loss, reason = "header values are short")]
     let (share, illegal) = (illegal as f64 / text.len() as f64, illegal as f64);
-    (share >= number(ratio) && illegal >= number(count)).into()
+    (share >= number(ratio) && illegal >= number(least)).into()
 }
 
 fn check_for_matching_env_and_hdr_from(context: &Context<'_, '_>, _: &[String]) -> Answered {

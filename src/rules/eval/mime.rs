@@ -2,7 +2,7 @@
 
 use super::header::CAPS_CHARSETS;
 use super::locales;
-use super::perl::{argument, contains, is_space, lossy, number, pattern};
+use super::perl::{argument, contains, count, is_space, lossy, number, pattern};
 use super::{Accepts, Answered, Context, Row, local};
 use crate::mail::Defect;
 use crate::mail::Part;
@@ -149,14 +149,25 @@ fn is_mark(text: &[u8]) -> bool {
         && text.get(3..7).is_some_and(|digits| digits.iter().all(|o| o.is_ascii_digit() || (b'A'..=b'F').contains(o)))
 }
 
-/// Characters encoded that need not be; blanks before the line end are excused.
+/// Characters encoded that need not be (`=09`, `=20` to `=7E` but for `=3D`); blanks before the line end are excused.
 fn needless(line: &[u8]) -> i64 {
-    let count = pattern!(r"=(?:09|3[0-9ABCEF]|[2456][0-9A-F]|7[0-9A-E])").find_iter(line).count();
+    let needless = |at: usize| match line.get(at + 1..at + 3) {
+        Some(b"09") => true,
+        Some([b'3', digit]) => matches!(digit, b'0'..=b'9' | b'A' | b'B' | b'C' | b'E' | b'F'),
+        Some([b'2' | b'4'..=b'6', digit]) => matches!(digit, b'0'..=b'9' | b'A'..=b'F'),
+        Some([b'7', digit]) => matches!(digit, b'0'..=b'9' | b'A'..=b'E'),
+        _ => false,
+    };
+    let count = memchr::memchr_iter(b'=', line).filter(|at| needless(*at)).count();
     if count == 0 {
         return 0;
     }
-    let trailing = pattern!(r"((?:=09|=20)+)\s*$").captures(line).and_then(|found| found.get(1)).map_or(0, |group| group.len() / 3);
-    i64::try_from(count).unwrap_or(0) - i64::try_from(trailing).unwrap_or(0)
+    let mut rest = super::perl::trim(line);
+    let mut trailing = 0;
+    while let Some(before) = rest.strip_suffix(b"=20").or_else(|| rest.strip_suffix(b"=09")) {
+        (rest, trailing) = (before, trailing + 1);
+    }
+    i64::try_from(count).unwrap_or(0) - trailing
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes of messages fit a double")]
@@ -262,8 +273,8 @@ fn uppercase(context: &Context<'_, '_>) -> f64 {
             let stripped =
                 if contains(line, b"\x1b$B") { pattern!(r"(?s)\x1b\$B.*\x1b\(B").replace_all(line, &b""[..]) } else { line.into() };
             length += stripped.len();
-            lower += stripped.iter().filter(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit()).count();
-            upper += stripped.iter().filter(|octet| octet.is_ascii_uppercase()).count();
+            lower += count(&stripped, |octet| octet.is_ascii_lowercase() | octet.is_ascii_digit());
+            upper += count(&stripped, |octet| octet.is_ascii_uppercase());
         }
         #[expect(clippy::cast_precision_loss, reason = "sizes of messages fit a double")]
         let share = upper as f64 / (upper + lower).max(1) as f64 * 100.0;

@@ -96,6 +96,13 @@ pub(super) fn squeeze(text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// How many octets are of a kind; many at a time.
+pub(super) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    // A sum of one octet does not overflow within 255 octets.
+    let of = |some: &[u8]| some.iter().fold(0u8, |sum, octet| sum.wrapping_add(u8::from(is(*octet))));
+    text.chunks(255).map(|some| usize::from(of(some))).sum()
+}
+
 pub(super) fn trim(text: &[u8]) -> &[u8] {
     let start = text.iter().position(|&octet| !is_space(octet)).unwrap_or(text.len());
     let end = text.iter().rposition(|&octet| !is_space(octet)).map_or(start, |at| at + 1);

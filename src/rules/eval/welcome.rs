@@ -127,7 +127,8 @@ fn witnesses<'c>(context: &'c Context<'_, '_>) -> Vec<&'c Relay> {
 fn received(context: &Context<'_, '_>, name: &str, address: &str) -> Welcome {
     let Some(entries) = context.options.paired_lists.get(name) else { return Welcome::No };
     let relays = witnesses(context);
-    let mut listed = entries.iter().filter(|entry| entry.covers(address)).peekable();
+    let lower = address.to_ascii_lowercase();
+    let mut listed = entries.iter().filter(|entry| entry.covers(&lower)).peekable();
     if relays.is_empty() || listed.peek().is_none() {
         return Welcome::No;
     }
