@@ -1,6 +1,7 @@
 //! Sets of networks as SpamAssassin writes them: `192.0.2.0/24`, `10.`, `2001:db8::/32`, `!192.0.2.7`.
 
 use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, de};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The most specific network that holds an address decides; `!` excludes (SpamAssassin's NetSet).
@@ -38,6 +39,17 @@ impl NetSet {
     pub fn contains_net(&self, text: &str) -> bool {
         let Some(inner) = parse(text.trim_start_matches('!').trim()) else { return false };
         self.nets.iter().find(|(net, _)| net.contains(&inner)).is_some_and(|(_, wanted)| *wanted)
+    }
+}
+
+/// From a list of texts in the configuration.
+impl<'de> Deserialize<'de> for NetSet {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let mut set = NetSet::default();
+        for text in Vec::<String>::deserialize(d)? {
+            set.add(&text).map_err(de::Error::custom)?;
+        }
+        Ok(set)
     }
 }
 

@@ -24,20 +24,6 @@ pub enum Then {
     Accept,
 }
 
-/// Networks as SpamAssassin writes them.
-#[derive(Clone, Debug, Default)]
-pub struct Networks(pub NetSet);
-
-impl<'de> Deserialize<'de> for Networks {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let mut set = NetSet::default();
-        for text in Vec::<String>::deserialize(d)? {
-            set.add(&text).map_err(de::Error::custom)?;
-        }
-        Ok(Networks(set))
-    }
-}
-
 /// `user@example.com`, in lower case.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses(pub Vec<String>);
@@ -73,7 +59,7 @@ crate::settings! {
         /// Likewise, as wanted mail.
         pub ham_addresses: Addresses = "[]",
         /// Networks from which the addresses above may be used without login.
-        pub networks: Networks = "[]",
+        pub networks: NetSet = "[]",
         /// Messages that one account, or one client address, may have learned so in the span below; what is more is asked to come
         /// back.
         pub sent_most: u32 = "100",

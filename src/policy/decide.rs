@@ -22,7 +22,7 @@ impl Sender {
         // Without a client it was handed in on this machine (non_smtpd_milters).
         match client.ip {
             None => Sender::Trusted,
-            Some(ip) if settings.trusted_networks.0.contains(ip) => Sender::Trusted,
+            Some(ip) if settings.trusted_networks.contains(ip) => Sender::Trusted,
             Some(_) => Sender::Outside,
         }
     }

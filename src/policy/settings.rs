@@ -2,21 +2,7 @@
 
 use super::expression::Expression;
 use crate::base::NetSet;
-use serde::{Deserialize, Deserializer, de};
-
-/// Networks as SpamAssassin writes them.
-#[derive(Clone, Debug, Default)]
-pub struct Networks(pub NetSet);
-
-impl<'de> Deserialize<'de> for Networks {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let mut set = NetSet::default();
-        for text in Vec::<String>::deserialize(d)? {
-            set.add(&text).map_err(de::Error::custom)?;
-        }
-        Ok(Networks(set))
-    }
-}
+use serde::{Deserialize, Deserializer};
 
 /// Conditions that differ for some senders or recipients; what is not given is as in [policy].
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -70,7 +56,7 @@ crate::settings! {
         /// The text of a refusal; {id} is the id under which log and explain know the message.
         pub reject_text: String = "\"message refused as spam, id {id}\"",
         /// Clients whose mail is judged by [policy.trusted].
-        pub trusted_networks: Networks = "[\"127.0.0.0/8\", \"::1\"]",
+        pub trusted_networks: NetSet = "[\"127.0.0.0/8\", \"::1\"]",
         /// Conditions for trusted networks and local submission; what is not given is as above.
         pub trusted: Differences = "{ reject = \"off\", rewrite = \"off\" }",
         /// Conditions for those who logged in: nothing is added to what they send, but spam does not leave.

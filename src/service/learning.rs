@@ -162,7 +162,7 @@ impl School {
         });
         let sent = (!mailboxes.is_empty()).then(|| Sent {
             mailboxes,
-            networks: settings.networks.0.clone(),
+            networks: settings.networks.clone(),
             quota: memory.quota("sent", settings.sent_most, settings.sent_per.0),
             then: settings.then,
             // Read a moment ago for the judge; a map that was broken since is told at the next reload.
