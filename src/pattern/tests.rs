@@ -1,5 +1,6 @@
 //! What Perl 5.36 says to `qr/.../aa` on octets, each line run there.
 
+use super::generate::{Dice, text};
 use super::*;
 
 fn spans(rule: &str, subject: &[u8]) -> Vec<(usize, usize)> {
@@ -258,4 +259,56 @@ fn a_hostile_subject_ends_over_budget_and_says_so() {
     let subject = [&[b'a'; 5000][..], b"c"].concat();
     assert_eq!(pattern.find(&subject, 0), Found::OverBudget);
     assert!(pattern.count(&subject, 10).over_budget);
+}
+
+#[test]
+fn a_set_finds_what_each_of_its_patterns_finds_alone() {
+    let rules = [
+        r"/\b(?:your|the) (?:account|mailbox|e-?mail)\s(?:is|was|has been) (?:locked|suspended|limited)/i",
+        r"/(?:^|\s)(?:[v\\][i1!][a@]gr[a@]|c[i1!][a@]l[i1!]s|(?:m[o0]n[e3]y|c[a@]sh) (?:b[a@]ck|n[o0]w))/i",
+        r"/(?:send|give|pay)\s(?:me|us)\s(?:\d+ (?:dollars|euros?)|(?:all|some) of your (?:bitcoins?|coins))/",
+        r"/[A-Z]{12}/",
+        r"/^[^\r\n]{60}/m",
+        r"/^Received:[^\n]{0,40} for <([^>]+)>[^z]*\1/m",
+        r"/(?:[a-z]{5,}[\s.]+){4}/",
+        r"/^https?:\/\/(?:\w+\.)?(?:example|shop)\.(?:com|net)\//i",
+        r"/(?:name|address|phone(?: number)?)(?::|\s-){1,3}\s*(?:name|address|age)/i",
+        r"/\x00|e/",
+        r"/w(?!ord)o(?:r|u)[a-z]{1,8}\b/",
+        r"/(?:[,;]\s?[^,;]{1,9}){6}/",
+    ];
+    let patterns: Vec<Pattern> = rules.iter().map(|rule| Pattern::from_rule(rule).unwrap()).collect();
+    // A text in which some are common, one in which none is, none at all: what is looked for differs, what is found does not.
+    let common = b"Your account was locked. Send me 5 dollars; the mailbox is limited, http://shop.example.com/ words would work.";
+    for usual in [Usual::default(), Usual::new(common), Usual::new(b"Lorem ipsum dolor sit amet")] {
+        let set = PatternSet::new(patterns.iter().cloned(), &usual);
+        let (mut dice, mut candidates, mut hits) = (Dice::new(7), Candidates::default(), 0);
+        for round in 0..1200 {
+            let mut subject = if round % 2 == 0 { common[dice.below(common.len())..].to_vec() } else { Vec::new() };
+            for _ in 0..=dice.below(3) {
+                let one = patterns[dice.below(patterns.len())].tree();
+                subject.extend(text(one, &mut dice));
+                subject.extend_from_slice([&b" "[..], b"\n", b"", b"the end of it, "][dice.below(4)]);
+            }
+            set.scan(&subject, &mut candidates);
+            for (number, pattern) in patterns.iter().enumerate() {
+                let alone = pattern.count(&subject, 100);
+                assert_eq!(set.count(&subject, &candidates, number as u32, 100), alone, "{pattern:?} in {}", subject.escape_ascii());
+                hits += alone.hits;
+            }
+        }
+        assert!(hits > 3000, "{hits}");
+    }
+}
+
+#[test]
+fn what_begins_with_a_long_run_is_found_wherever_it_stands() {
+    for (rule, subject, found) in [
+        (r"/[a-z]{5}x?/", &b"abcd1abcdexfghijk9lmno"[..], vec![(5, 11), (11, 16)]),
+        (r"/^[^\r\n]{6}$/m", b"12345\n123456\n1234567\n654321", vec![(6, 12), (21, 27)]),
+        (r"/\b(?:[A-Z]{5,7}\s){2}/", b"ABCD EFGHI JKLMNO PQRST ", vec![(5, 18)]),
+        (r"/[^,]{5}/", b"1234,12345,", vec![(5, 10)]),
+    ] {
+        assert_eq!(spans(rule, subject), found, "{rule}");
+    }
 }
