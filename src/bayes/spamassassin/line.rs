@@ -9,6 +9,32 @@ pub enum Region {
     Field,
     Text,
     Link,
+    /// A link of HTML beyond ASCII, as Latin-1: to Perl its octets are characters, with Unicode's letters and cases.
+    LatinLink,
+}
+
+impl Region {
+    fn is_letter(self, octet: u8) -> bool {
+        match self {
+            Region::Field | Region::Text | Region::Link => octet.is_ascii_alphanumeric(),
+            Region::LatinLink => char::from(octet).is_alphabetic() || octet.is_ascii_digit(),
+        }
+    }
+
+    fn lower(self, word: &[u8]) -> Vec<u8> {
+        let lower = |octet: &u8| match (self, octet) {
+            (Region::LatinLink, 0xC0..=0xD6 | 0xD8..=0xDE) => octet + 0x20,
+            (Region::Field | Region::Text | Region::Link | Region::LatinLink, _) => octet.to_ascii_lowercase(),
+        };
+        word.iter().map(lower).collect()
+    }
+
+    fn is_link(self) -> bool {
+        match self {
+            Region::Field | Region::Text => false,
+            Region::Link | Region::LatinLink => true,
+        }
+    }
 }
 
 /// Runs of dots and dashes between words, and capitals that only begin a sentence.
@@ -47,10 +73,7 @@ impl Lines<'_> {
     }
 
     fn word(&mut self, word: &[u8], prefix: &[u8], region: Region) {
-        let in_body = match region {
-            Region::Field => false,
-            Region::Text | Region::Link => true,
-        };
+        let in_body = region != Region::Field;
         if in_body {
             self.addresses_and_domains(word);
         }
@@ -62,13 +85,13 @@ impl Lines<'_> {
                 return;
             }
             // Links are kept whole.
-            if region != Region::Link {
+            if !region.is_link() {
                 shortened = beginning(word).map(|beginning| [b"sk:", beginning].concat());
             }
         }
         let word = shortened.as_deref().unwrap_or(word);
         if in_body {
-            self.plainer(word, prefix);
+            self.plainer(word, prefix, region);
         }
         self.push(&[prefix, word]);
     }
@@ -89,17 +112,17 @@ impl Lines<'_> {
     }
 
     /// The word without its odd characters, in lower case, and both.
-    fn plainer(&mut self, word: &[u8], prefix: &[u8]) {
-        let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b':' | b'*');
+    fn plainer(&mut self, word: &[u8], prefix: &[u8], region: Region) {
+        let is_plain = |octet: &u8| region.is_letter(*octet) || matches!(octet, b'_' | b':' | b'*');
         let odd = !word.iter().all(is_plain);
         let bare: Vec<u8> = word.iter().copied().filter(is_plain).collect();
         if odd {
             self.push(&[prefix, &bare]);
         }
         if word.iter().any(u8::is_ascii_uppercase) {
-            self.push(&[prefix, &word.to_ascii_lowercase()]);
+            self.push(&[prefix, &region.lower(word)]);
             if odd {
-                self.push(&[prefix, &bare.to_ascii_lowercase()]);
+                self.push(&[prefix, &region.lower(&bare)]);
             }
         }
     }
@@ -169,7 +192,7 @@ fn spaced(text: &[u8], region: Region) -> Vec<u8> {
     }
     match region {
         Region::Field => out,
-        Region::Text | Region::Link => patterns
+        Region::Text | Region::Link | Region::LatinLink => patterns
             .title
             .replace_all(&out, |found: &regex::bytes::Captures<'_>| {
                 [b" ", found[1].to_ascii_lowercase().as_slice(), &found[2], b" "].concat()
@@ -248,6 +271,16 @@ mod tests {
                 .flat_map(|w| if w == "Word" { vec!["word".to_owned(), w] } else { vec![w] })
                 .collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn letters_of_a_link_of_html_are_those_of_unicode() {
+        let mut found = Vec::new();
+        let mut each = |token: &[u8]| found.push(token.to_vec());
+        let mut lines = Lines { stopwords: &Stopwords::default(), longest: 15, count: 0, each: &mut each };
+        lines.read(b"smart%20\xBA\xF4\xA7/X\xC9X", b"", Region::LatinLink);
+        let wanted: [&[u8]; 5] = [b"smart", b"20\xBA\xF4", b"20\xBA\xF4\xA7", b"x\xE9x", b"X\xC9X"];
+        assert_eq!(found, wanted);
     }
 
     #[test]

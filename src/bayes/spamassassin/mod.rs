@@ -15,7 +15,7 @@ use crate::mail::{LinkKind, Reading};
 use crate::store::Token;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use line::Region;
-use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// Tokens read of the text, of the links and of the fields (Bayes.pm, tokenize).
 const MOST_TEXT: usize = 50_000;
@@ -38,55 +38,66 @@ pub fn words(reading: &Reading<'_>, options: &Options, each: &mut dyn FnMut(&[u8
     }
     let Options { ignored_fields, longest, sources, stopwords, hapaxes: _ } = options;
     let mut lines = line::Lines { stopwords, longest: *longest, count: 0, each };
-    let none = Cow::Borrowed(&[][..]);
-    let visible = if sources.visible { Cow::Borrowed(reading.visible()) } else { none.clone() };
-    let uris = if sources.uri { links(reading) } else { none.clone() };
-    let invisible = if sources.invisible { Cow::Borrowed(reading.invisible()) } else { none };
-    for (region, prefix, texts, most) in
-        [(Region::Text, &b""[..], visible, MOST_TEXT), (Region::Link, b"", uris, MOST_LINKS), (Region::Text, b"I*:", invisible, MOST_TEXT)]
-    {
+    if sources.visible {
+        paragraphs(&mut lines, reading.visible(), b"");
+    }
+    if sources.uri {
+        links(&mut lines, reading);
+    }
+    if sources.invisible {
+        paragraphs(&mut lines, reading.invisible(), b"I*:");
+    }
+    if sources.header {
         lines.count = 0;
-        for text in texts.iter() {
-            lines.read(text, prefix, region);
-            if lines.count >= most {
+        for (name, value) in fields::collect(reading, ignored_fields) {
+            lines.read(&value, &[b"H", name.as_slice(), b":"].concat(), Region::Field);
+            if lines.count >= MOST_FIELDS {
                 break;
             }
         }
     }
-    if !sources.header {
-        return;
-    }
+}
+
+fn paragraphs(lines: &mut line::Lines<'_>, texts: &[Vec<u8>], prefix: &[u8]) {
     lines.count = 0;
-    for (name, value) in fields::collect(reading, ignored_fields) {
-        lines.read(&value, &[b"H", name.as_slice(), b":"].concat(), Region::Field);
-        if lines.count >= MOST_FIELDS {
+    for text in texts {
+        lines.read(text, prefix, Region::Text);
+        if lines.count >= MOST_TEXT {
             break;
         }
     }
 }
 
-/// Links of HTML stay characters where those of text are octets: what is beyond Latin-1 is no token, and the rest is hashed as
-/// octets of Latin-1.
-fn links<'r>(reading: &'r Reading<'_>) -> Cow<'r, [Vec<u8>]> {
+/// Links of text are octets. Those of HTML stay characters: what is beyond Latin-1 is no token, and the rest is hashed as Latin-1.
+fn links(lines: &mut line::Lines<'_>, reading: &Reading<'_>) {
     let uris = reading.uris();
-    if uris.iter().all(|uri| uri.is_ascii()) {
-        return Cow::Borrowed(uris);
+    // Whether it stands in HTML, and in text.
+    let mut origins: HashMap<&[u8], (bool, bool)> = HashMap::new();
+    if !uris.iter().all(|uri| uri.is_ascii()) {
+        for link in reading.links() {
+            let html = link.kinds.iter().any(|kind| matches!(kind, LinkKind::Html(_)));
+            let text = link.kinds.contains(&LinkKind::Parsed);
+            for form in link.cleaned.iter().chain([&link.raw]).filter(|form| !form.is_ascii()) {
+                let origin = origins.entry(form).or_default();
+                *origin = (origin.0 || html, origin.1 || text);
+            }
+        }
     }
-    let mut texts = Vec::with_capacity(uris.len());
+    lines.count = 0;
     for uri in uris {
-        let is_of = |wanted: fn(&LinkKind) -> bool| {
-            reading.links().iter().filter(|link| link.raw == *uri || link.cleaned.contains(uri)).any(|link| link.kinds.iter().any(wanted))
-        };
-        let of_html = !uri.is_ascii() && is_of(|kind| matches!(kind, LinkKind::Html(_)));
-        if of_html {
-            let latin = |c: char| u8::try_from(u32::from(c)).unwrap_or(b' ');
-            texts.push(String::from_utf8_lossy(uri).chars().map(latin).collect());
+        let (html, text) = origins.get(&**uri).copied().unwrap_or((false, true));
+        if html {
+            let latin: Vec<u8> =
+                String::from_utf8_lossy(uri).chars().map(|character| u8::try_from(u32::from(character)).unwrap_or(b' ')).collect();
+            lines.read(&latin, b"", Region::LatinLink);
         }
-        if !of_html || is_of(|kind| *kind == LinkKind::Parsed) {
-            texts.push(uri.clone());
+        if text || !html {
+            lines.read(uri, b"", Region::Link);
+        }
+        if lines.count >= MOST_LINKS {
+            break;
         }
     }
-    Cow::Owned(texts)
 }
 
 /// Contents that many parts have, by digest and type, and what stands for them.
