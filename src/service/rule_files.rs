@@ -73,9 +73,9 @@ fn language(variable: impl Fn(&str) -> Option<String>) -> String {
         .or_else(|| first("LC_MESSAGES"))
         .or_else(|| first("LANG"))
         .unwrap_or_default();
-    match chosen.as_str() {
+    match chosen.split(['@', '.', '+', ',']).next().unwrap_or_default() {
         "" | "C" | "POSIX" => "en_US".into(),
-        _ => chosen.split(['@', '.', '+', ',']).next().unwrap_or("en_US").to_owned(),
+        language => language.to_owned(),
     }
 }
 
@@ -89,6 +89,7 @@ mod tests {
             |pairs: &[(&str, &str)]| language(|name| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()));
         assert_eq!(with(&[]), "en_US");
         assert_eq!(with(&[("LANG", "C")]), "en_US");
+        assert_eq!(with(&[("LANG", "C.UTF-8")]), "en_US");
         assert_eq!(with(&[("LANG", "de_AT.UTF-8"), ("LANGUAGE", "fr:en")]), "fr");
         assert_eq!(with(&[("LANG", "de_AT.UTF-8")]), "de_AT");
     }

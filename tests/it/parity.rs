@@ -45,7 +45,8 @@ fn answers(lines: &str) -> BTreeMap<String, Answer> {
 
 fn scan(rules: &[&Path], messages: &Path) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hamgate"));
-    command.args(["scan", "--local", "--no-bayes", "--json"]);
+    // `lang` lines are read as where SpamAssassin ran.
+    command.env("LANGUAGE", "en_US").args(["scan", "--local", "--no-bayes", "--json"]);
     for path in rules {
         command.arg("--rules").arg(path);
     }
