@@ -53,7 +53,7 @@ fn read(settings: &RuleSettings, own: Option<Source>) -> (RuleSet, Vec<Complaint
     // Before the operator's files, which may give other scores.
     sources.extend(own);
     sources.extend(settings.add.iter().filter(|path| path.exists()).map(|path| source(path)));
-    let language = language(|name| std::env::var(name).ok());
+    let language = locale();
     let (set, complaints) = rules::load(&sources, &Disk, &rules::Settings { local_tests_only: settings.local, language });
     missing.extend(complaints);
     (set, missing)
@@ -61,6 +61,12 @@ fn read(settings: &RuleSettings, own: Option<Source>) -> (RuleSet, Vec<Complaint
 
 fn source(path: &Path) -> Source {
     Source::Path(PathBuf::from(path).to_string_lossy().into_owned())
+}
+
+/// The locale whose `lang` lines are read, as the environment names it.
+#[must_use]
+pub fn locale() -> String {
+    language(|name| std::env::var(name).ok())
 }
 
 /// The locale of messages (gettext's order), without its character set.
