@@ -3,6 +3,7 @@
 use super::fields::is_space;
 use crate::base::limits;
 use memchr::{memchr, memmem, memrchr};
+use std::borrow::Cow;
 
 /// One entry of an address list; either half may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +36,10 @@ pub fn parse(value: &[u8]) -> Vec<Address> {
     found
 }
 
-fn without_doubled_backslashes(text: &[u8]) -> Vec<u8> {
+fn without_doubled_backslashes(text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(b'\\', text).is_none() {
+        return Cow::Borrowed(text);
+    }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = memmem::find(rest, b"\\\\") {
@@ -43,7 +47,7 @@ fn without_doubled_backslashes(text: &[u8]) -> Vec<u8> {
         rest = &rest[at + 2..];
     }
     out.extend_from_slice(rest);
-    out
+    Cow::Owned(out)
 }
 
 /// `group: members;` loses its name; an empty group loses all.

@@ -35,6 +35,9 @@ fn lossy(text: &[u8]) -> String {
 
 /// The name that a Content-Disposition gives (`name="…` of any parameter).
 pub fn disposition_name(value: &str) -> Option<String> {
+    if !value.contains('=') {
+        return None;
+    }
     let text = value.as_bytes();
     let lower = value.to_ascii_lowercase();
     lower.match_indices("name=").find_map(|(at, word)| {
@@ -57,18 +60,13 @@ fn is_word(b: u8) -> bool {
 
 /// Where `name` stands as a word of its own, followed by blanks, `=`, blanks: the offset after them.
 fn assignments<'a>(text: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    (0..text.len().saturating_sub(name.len())).filter_map(move |at| {
-        let found = text[at..at + name.len()].eq_ignore_ascii_case(name) && (at == 0 || !is_word(text[at - 1]));
-        if !found {
-            return None;
-        }
-        let mut next = at + name.len();
-        next += text[next..].iter().take_while(|b| is_space(**b)).count();
-        if text.get(next) != Some(&b'=') {
-            return None;
-        }
-        next += 1;
-        Some(next + text[next..].iter().take_while(|b| is_space(**b)).count())
+    memchr::memchr_iter(b'=', text).filter_map(move |sign| {
+        let blanks = text[..sign].iter().rev().take_while(|b| is_space(**b)).count();
+        let end = sign - blanks;
+        let at = end.checked_sub(name.len())?;
+        let found = text[at..end].eq_ignore_ascii_case(name) && (at == 0 || !is_word(text[at - 1]));
+        let next = sign + 1;
+        found.then(|| next + text[next..].iter().take_while(|b| is_space(**b)).count())
     })
 }
 
@@ -108,7 +106,7 @@ fn continued_name(text: &[u8]) -> Option<String> {
     let mut pieces: Vec<Option<&[u8]>> = Vec::new();
     let mut at = 0;
     let mut has_first = false;
-    while let Some(n) = memchr::memmem::find(&text[at..], b"*") {
+    while let Some(n) = memchr::memchr(b'*', &text[at..]) {
         let star = at + n;
         at = star + 1;
         let before = &text[..star];

@@ -2,7 +2,7 @@
 
 use super::charset;
 use super::fields::{is_space, trim, unix_lines};
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr_iter, memchr2, memmem};
 use std::borrow::Cow;
 
 /// How well the input kept to its encoding.
@@ -99,27 +99,43 @@ fn unescape(text: &mut Vec<u8>) -> bool {
     let Some(first) = memchr(b'=', text) else { return true };
     let (mut read, mut write, mut clean) = (first, first, true);
     while read < text.len() {
-        let octet = match (text[read], text.get(read + 1).and_then(|b| hex(*b)), text.get(read + 2).and_then(|b| hex(*b))) {
-            (b'=', Some(high), Some(low)) => {
-                read += 2;
-                high << 4 | low
-            }
-            (b, _, _) => {
-                clean &= b != b'=';
-                b
-            }
-        };
-        text[write] = octet;
+        if text[read] != b'=' {
+            let run = memchr(b'=', &text[read..]).unwrap_or(text.len() - read);
+            text.copy_within(read..read + run, write);
+            read += run;
+            write += run;
+            continue;
+        }
+        let digit = |at: usize| text.get(at).map_or(NO_DIGIT, |b| HEX[usize::from(*b)]);
+        let (high, low) = (digit(read + 1), digit(read + 2));
+        if high != NO_DIGIT && low != NO_DIGIT {
+            text[write] = high << 4 | low;
+            read += 3;
+        } else {
+            clean = false;
+            text[write] = b'=';
+            read += 1;
+        }
         write += 1;
-        read += 1;
     }
     text.truncate(write);
     clean
 }
 
-fn hex(b: u8) -> Option<u8> {
-    char::from(b).to_digit(16).map(|d| d as u8)
-}
+const NO_DIGIT: u8 = 0xFF;
+
+/// Values of hexadecimal digits.
+const HEX: [u8; 256] = {
+    let mut table = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = b"0123456789abcdef"[value];
+        table[digit as usize] = value as u8;
+        table[digit.to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
 
 /// RFC 2047 words are not looked for in these fields.
 fn is_plain_field(name: &[u8]) -> bool {
@@ -138,7 +154,8 @@ pub fn header(value: &[u8], name: &[u8]) -> Vec<u8> {
 /// The rest of `header`, for text that is no field's value: a display name.
 pub fn words(text: Cow<'_, [u8]>, name: &[u8]) -> Vec<u8> {
     let text = if text.is_ascii() { text } else { Cow::Owned(charset::normalize_field(&text, "UTF-8", false).into_owned()) };
-    if is_plain_field(name) || memmem::find(&text, b"=?").is_none() {
+    let holds_word = || memchr_iter(b'=', &text).any(|at| text.get(at + 1) == Some(&b'?'));
+    if !holds_word() || is_plain_field(name) {
         return text.into_owned();
     }
     decode_words(&join_words(&text))

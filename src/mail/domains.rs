@@ -51,12 +51,16 @@ impl DomainTables {
     /// labels; others: `trimmed`.
     pub fn registered<'a>(&self, host: &'a str) -> &'a str {
         let tables = self.in_force();
-        let dots: Vec<usize> = host.match_indices('.').map(|(at, _)| at).collect();
+        // Where the last labels begin, from the right; no table asks for more than five.
+        let mut starts = [0; 6];
+        let mut labels = 1;
+        for dot in memchr::memrchr_iter(b'.', host.as_bytes()).take(5) {
+            starts[labels] = dot + 1;
+            labels += 1;
+        }
         // `name(n)`: the last n labels.
-        let start = |n: usize| dots.len().checked_sub(n).map_or(0, |at| dots.get(at).map_or(host.len(), |dot| dot + 1));
-        let name = |n: usize| host.get(start(n)..).unwrap_or("");
+        let name = |n: usize| starts.get(n).and_then(|start| host.get(*start..)).unwrap_or(host);
         let label = |n: usize| name(n).split('.').next().unwrap_or("");
-        let labels = dots.len() + 1;
         let below = |n: usize| name((n + 1).min(labels));
         if labels >= 4
             && label(1) == "us"
@@ -174,15 +178,24 @@ pub fn is_ip_address(text: &str) -> bool {
 /// underscores left of the last two.
 pub fn is_host_name(host: &str) -> bool {
     let host = host.trim_end_matches('.');
-    if host.len() > 253 || !host.contains('.') {
+    if host.len() > 253 {
         return false;
     }
-    let good = |label: &str| {
-        let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
-        let bytes = label.as_bytes();
-        bytes.len() <= 63 && edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(|b| edge(Some(b)) || *b == b'-')
-    };
-    host.split('.').rev().enumerate().all(|(level, label)| good(label) && (level > 1 || !label.contains('_')))
+    // From the right: where the label ends, its level from zero, whether its last octet so far may stand at an edge.
+    let bytes = host.as_bytes();
+    let (mut end, mut level, mut at_edge) = (bytes.len(), 0, false);
+    for (at, b) in bytes.iter().enumerate().rev() {
+        let is_last = at + 1 == end;
+        match b {
+            b'.' if at_edge && end - at <= 64 => (end, level, at_edge) = (at, level + 1, false),
+            b'_' if level < 2 => return false,
+            b'_' => at_edge = true,
+            b'-' if !is_last => at_edge = false,
+            _ if b.is_ascii_alphanumeric() => at_edge = true,
+            _ => return false,
+        }
+    }
+    level > 0 && at_edge && end <= 63
 }
 
 #[cfg(test)]
@@ -229,6 +242,33 @@ mod tests {
             ("domainkeys:example.com", Some("example.com")),
         ] {
             assert_eq!(host(link).as_deref(), expected, "{link}");
+        }
+    }
+
+    #[test]
+    fn a_host_name_has_labels_of_a_legal_form() {
+        let long = "a".repeat(63);
+        for (host, legal) in [
+            ("example.com", true),
+            ("example.com..", true),
+            ("com", false),
+            ("", false),
+            (".com", false),
+            ("a..com", false),
+            ("-a.com", false),
+            ("a-.com", false),
+            ("a-b.com", true),
+            ("_a.b.com", true),
+            ("a_.b.com", true),
+            ("a.b_c.com", false),
+            ("a.com_", false),
+            ("a b.com", false),
+            ("é.com", false),
+            (&format!("{long}.{long}.com"), true),
+            (&format!("{long}a.com"), false),
+            (&format!("a.{long}a.com"), false),
+        ] {
+            assert_eq!(is_host_name(host), legal, "{host}");
         }
     }
 

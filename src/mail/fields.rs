@@ -1,7 +1,7 @@
 //! The one field splitter: rules, authentication and the removal of forged fields all read header sections by it.
 
 use crate::base::limits;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -53,15 +53,18 @@ pub struct Section {
 /// Mail::SpamAssassin::Message: four lines that are no field end the section before the fourth.
 const BAD_LINES_TOLERATED: usize = 3;
 
+/// Fields that most messages have at most.
+const USUAL_FIELDS: usize = 32;
+
 /// Splits a message by SpamAssassin's rules, which tolerate three odd lines, a missing empty line and an mbox separator.
 pub fn split(message: &[u8]) -> Section {
     let start = separator_line(message);
-    let mut section =
-        Section { start, body: message.len(), missing_separator: true, crlf: ends_in_crlf(message, start), ..Section::default() };
+    let crlf = ends_in_crlf(message, start);
+    let fields = Vec::with_capacity(USUAL_FIELDS);
+    let mut section = Section { fields, start, body: message.len(), missing_separator: true, crlf, ..Section::default() };
     let mut open: Option<usize> = None;
     let mut at = start;
-    while at < message.len() {
-        let end = line_end(message, at);
+    for end in line_ends(message, start) {
         let line = &message[at..end];
         let has_cr = line.ends_with(b"\r\n");
         section.bare_lf |= section.crlf && !has_cr && line.ends_with(b"\n");
@@ -135,6 +138,13 @@ pub fn begins_field(line: &[u8]) -> bool {
     name > 0 && line.get(name + blanks) == Some(&b':')
 }
 
+/// Ends of all lines from `from` on, each with its LF; the last line may have none.
+pub fn line_ends(text: &[u8], from: usize) -> impl Iterator<Item = usize> + '_ {
+    let rest = text.get(from..).unwrap_or_default();
+    let open = rest.last().is_some_and(|b| *b != b'\n').then_some(text.len());
+    memchr_iter(b'\n', rest).map(move |at| from + at + 1).chain(open)
+}
+
 /// End of the line that begins at `at`, its LF included.
 pub fn line_end(text: &[u8], at: usize) -> usize {
     memchr(b'\n', text.get(at..).unwrap_or_default()).map_or(text.len(), |n| at + n + 1)
@@ -200,15 +210,16 @@ pub fn trim(text: &[u8]) -> &[u8] {
 
 /// CRLF to LF.
 pub fn unix_lines(text: &[u8]) -> Cow<'_, [u8]> {
-    if memchr(b'\r', text).is_none() {
-        return Cow::Borrowed(text);
-    }
+    let mut ends = memchr_iter(b'\r', text).filter(|at| text.get(at + 1) == Some(&b'\n'));
+    let Some(first) = ends.next() else { return Cow::Borrowed(text) };
     let mut out = Vec::with_capacity(text.len());
-    for (i, &b) in text.iter().enumerate() {
-        if b != b'\r' || text.get(i + 1) != Some(&b'\n') {
-            out.push(b);
-        }
+    out.extend_from_slice(&text[..first]);
+    let mut kept = first + 1;
+    for at in ends {
+        out.extend_from_slice(&text[kept..at]);
+        kept = at + 1;
     }
+    out.extend_from_slice(&text[kept..]);
     Cow::Owned(out)
 }
 

@@ -3,8 +3,8 @@
 
 use super::attachment_text::AttachmentText;
 use super::domains::DomainTables;
+use super::links::Redirectors;
 use crate::base::NetSet;
-use crate::pattern::Pattern;
 use std::sync::Arc;
 
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct ViewOptions {
     /// `util_rb_tld`, `util_rb_2tld`, `util_rb_3tld`.
     pub domains: Arc<DomainTables>,
     /// `redirector_pattern`, in order.
-    pub redirectors: Vec<Pattern>,
+    pub redirectors: Redirectors,
     /// Characters of one part that body rules see.
     pub body_part_scan_size: usize,
     /// Octets of one part that rawbody rules see.
@@ -40,7 +40,7 @@ impl Default for ViewOptions {
             msa: NetSet::default(),
             networks_configured: false,
             domains: Arc::default(),
-            redirectors: Vec::new(),
+            redirectors: Redirectors::default(),
             body_part_scan_size: 50_000,
             rawbody_part_scan_size: 500_000,
             normalize_charset: true,

@@ -132,8 +132,9 @@ impl Part {
     }
 
     pub(super) fn settle(&mut self) {
-        let lower = self.name.to_ascii_lowercase();
-        let is_html = [".htm", ".html", ".shtm", ".shtml"].iter().any(|end| lower.strip_suffix('\n').unwrap_or(&lower).ends_with(end));
+        let name = self.name.strip_suffix('\n').unwrap_or(&self.name).as_bytes();
+        let ends_in = |end: &str| name.len().checked_sub(end.len()).is_some_and(|at| name[at..].eq_ignore_ascii_case(end.as_bytes()));
+        let is_html = [".htm", ".html", ".shtm", ".shtml"].into_iter().any(ends_in);
         self.effective_type = if is_html { "text/html".into() } else { self.content_type.clone() };
     }
 }

@@ -2,7 +2,7 @@
 
 use super::attachment_text::{self, AttachmentText, Said};
 use super::headers::{self, Headers, ValueSource};
-use super::html::{self, Input, Rendered, Text};
+use super::html::{self, Input, Rendered};
 use super::links::{self, LinkList};
 use super::text::{self, PartText};
 use super::{Arrival, Defect, HeaderQuery, HtmlFacts, Link, Mail, PartId, Relays, ViewOptions, addresses, charset, received};
@@ -50,26 +50,24 @@ pub enum Rendering<'m> {
 
 impl Rendering<'_> {
     fn text(&self) -> PartText<'_> {
-        self.pick(|r| &r.text, true)
-    }
-
-    fn visible(&self) -> PartText<'_> {
-        self.pick(|r| &r.visible, true)
-    }
-
-    fn invisible(&self) -> PartText<'_> {
-        self.pick(|r| &r.invisible, false)
+        match self {
+            Rendering::Plain { text, wide } => PartText { text: Cow::Borrowed(text), characters: *wide },
+            Rendering::Html(rendered) => PartText { text: Cow::Borrowed(&rendered.text.chars), characters: rendered.text.wide },
+        }
     }
 
     /// Plain text is all visible.
-    fn pick(&self, of_html: fn(&Rendered) -> &Text, visible: bool) -> PartText<'_> {
+    fn visible(&self) -> PartText<'_> {
         match self {
-            Rendering::Plain { text, wide } if visible => PartText { text, characters: *wide },
-            Rendering::Plain { .. } => PartText { text: "", characters: false },
-            Rendering::Html(rendered) => {
-                let text = of_html(rendered);
-                PartText { text: &text.chars, characters: text.wide }
-            }
+            Rendering::Plain { .. } => self.text(),
+            Rendering::Html(rendered) => PartText::of(rendered.visible()),
+        }
+    }
+
+    fn invisible(&self) -> PartText<'_> {
+        match self {
+            Rendering::Plain { .. } => PartText::default(),
+            Rendering::Html(rendered) => PartText::of(rendered.invisible()),
         }
     }
 }
@@ -322,7 +320,7 @@ impl<'m> Reading<'m> {
         let mut views = self.rendered().iter().peekable();
         for (id, _) in self.mail.leaves() {
             // A leaf that is not rendered still separates its neighbours.
-            texts.push(views.next_if(|v| v.part == id).map_or(PartText { text: "", characters: false }, |v| text_of(&v.rendering)));
+            texts.push(views.next_if(|v| v.part == id).map_or_else(PartText::default, |v| text_of(&v.rendering)));
         }
         if with {
             texts.extend(self.said().iter().map(|said| text_of(&said.rendering)));

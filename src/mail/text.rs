@@ -1,13 +1,22 @@
 //! Rendered and raw text assembled for `body` and `rawbody` rules: paragraphs, chunks, scan sizes.
 
+use super::fields::line_ends;
+use super::html::Text;
 use super::tree::LINE_LIMIT;
 use memchr::{memchr, memrchr};
+use std::borrow::Cow;
 
 /// Rendered text of one part. Without `characters` each char below U+0100 stands for one octet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PartText<'a> {
-    pub text: &'a str,
+    pub text: Cow<'a, str>,
     pub characters: bool,
+}
+
+impl PartText<'_> {
+    pub fn of(text: Text) -> PartText<'static> {
+        PartText { text: Cow::Owned(text.chars), characters: text.wide }
+    }
 }
 
 /// Cuts may move this far forward to fall on a line end, a tag's end or a space.
@@ -17,13 +26,7 @@ const SLACK: usize = 1024;
 /// line ends or more separate them, other runs become one space; pieces hold at most 2,048 octets or so.
 pub fn paragraphs(subject: &[u8], parts: &[PartText<'_>], scan_size: usize) -> Vec<Vec<u8>> {
     let characters = parts.iter().any(|p| p.characters);
-    let mut joined = String::with_capacity(parts.iter().map(|p| p.text.len() + 1).sum());
-    for part in parts {
-        if !joined.is_empty() {
-            joined.push('\n');
-        }
-        joined.push_str(scanned(part.text, scan_size));
-    }
+    let joined = joined(parts, scan_size);
     let mut squeezed = Vec::with_capacity(subject.len() + joined.len());
     squeezed.extend_from_slice(subject);
     squeeze(&joined, characters, &mut squeezed);
@@ -36,6 +39,21 @@ pub fn paragraphs(subject: &[u8], parts: &[PartText<'_>], scan_size: usize) -> V
         squeezed.extend_from_slice(&octets);
     }
     short_lines(&squeezed)
+}
+
+/// All parts, a line end before each that is not the first with text.
+fn joined<'p>(parts: &'p [PartText<'_>], scan_size: usize) -> Cow<'p, str> {
+    if let [part] = parts {
+        return Cow::Borrowed(scanned(&part.text, scan_size));
+    }
+    let mut joined = String::with_capacity(parts.iter().map(|p| p.text.len() + 1).sum());
+    for part in parts {
+        if !joined.is_empty() {
+            joined.push('\n');
+        }
+        joined.push_str(scanned(&part.text, scan_size));
+    }
+    Cow::Owned(joined)
 }
 
 /// The first `scan_size` characters, up to the next line end or space where one is near.
@@ -60,16 +78,45 @@ fn space_len(text: &[u8], characters: bool) -> usize {
     }
 }
 
+/// The first place at or after `from` that is odd, or is a space with another space, something odd or the end behind it.
+/// Sixteen octets are looked at together, since words are too short for a branch at each of their ends.
+#[inline]
+pub(super) fn next_odd(text: &[u8], from: usize, is_odd: impl Fn(u8) -> bool) -> usize {
+    const WIDTH: usize = 16;
+    let stops = |b: u8, next: u8| is_odd(b) | ((b == b' ') & ((next == b' ') | is_odd(next)));
+    let mut at = from;
+    while let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk::<{ WIDTH + 1 }>()) {
+        let mut any = false;
+        for place in 0..WIDTH {
+            any |= stops(window[place], window[place + 1]);
+        }
+        if any {
+            break;
+        }
+        at += WIDTH;
+    }
+    while let Some(b) = text.get(at) {
+        if stops(*b, text.get(at + 1).copied().unwrap_or(b' ')) {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// White space other than the blank may begin with it; also NUL and all other control characters.
+fn may_be_space(b: u8) -> bool {
+    (b < b' ') | (b == 0xC2) | (b.wrapping_sub(0xE1) < 3)
+}
+
 fn squeeze(text: &str, characters: bool, out: &mut Vec<u8>) {
     let text = text.as_bytes();
     let mut at = 0;
     let mut plain = 0;
-    while at < text.len() {
-        let b = text[at];
-        if b > b' ' && (b.is_ascii() || !matches!(b, 0xC2 | 0xE1 | 0xE2 | 0xE3)) {
-            at += 1;
-            continue;
-        }
+    loop {
+        // A lone space stays as it is.
+        at = next_odd(text, at, may_be_space);
+        let Some(&b) = text.get(at) else { break };
         if b == 0 {
             out.extend_from_slice(&text[plain..at]);
             out.push(b'\n');
@@ -117,18 +164,17 @@ fn squeeze(text: &str, characters: bool, out: &mut Vec<u8>) {
 
 /// Pieces that end after LF; longer ones are cut after the last space that fits.
 fn short_lines(text: &[u8]) -> Vec<Vec<u8>> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = memchr(b'\n', rest).map_or(rest.len(), |n| n + 1);
-        let (mut line, after) = rest.split_at(end);
+    let mut pieces = Vec::with_capacity(text.len() / 64 + 4);
+    let mut at = 0;
+    for end in line_ends(text, 0) {
+        let mut line = &text[at..end];
+        at = end;
         while line.len() > LINE_LIMIT {
             let cut = memrchr(b' ', &line[..=LINE_LIMIT]).map_or(LINE_LIMIT, |n| n + 1);
             pieces.push(line[..cut].to_vec());
             line = &line[cut..];
         }
         pieces.push(line.to_vec());
-        rest = after;
     }
     pieces
 }
@@ -167,7 +213,7 @@ mod tests {
     use super::*;
 
     fn body(subject: &str, text: &str) -> Vec<String> {
-        let parts = [PartText { text, characters: true }];
+        let parts = [PartText { text: text.into(), characters: true }];
         paragraphs(subject.as_bytes(), &parts, 50_000).into_iter().map(|p| String::from_utf8_lossy(&p).into_owned()).collect()
     }
 
@@ -181,8 +227,23 @@ mod tests {
     #[test]
     fn unicode_spaces_collapse_in_characters_alone() {
         assert_eq!(body("\n", "a\u{a0} \u{2003}b\0c"), ["\n", "a b\n", "c"]);
-        let octets = [PartText { text: "a\u{a0}b", characters: false }];
+        let octets = [PartText { text: "a\u{a0}b".into(), characters: false }];
         assert_eq!(paragraphs(b"", &octets, 0), [b"a\xa0b"]);
+    }
+
+    #[test]
+    fn what_is_odd_is_found_wherever_it_stands() {
+        let plain = b"one two three four five six seven eight nine ten eleven twelve";
+        assert_eq!(next_odd(plain, 0, may_be_space), plain.len());
+        for at in 0..=plain.len() {
+            for odd in [&b"\n"[..], b"  ", b" \xc2", b"\xe3", b"\0"] {
+                let text = [&plain[..at], odd, b"x"].concat();
+                // A space before it counts as well.
+                let expected = at - usize::from(text[..at].ends_with(b" "));
+                assert_eq!(next_odd(&text, 0, may_be_space), expected, "{at} {odd:?}");
+            }
+        }
+        assert_eq!(next_odd(b"word ", 0, may_be_space), 4);
     }
 
     #[test]

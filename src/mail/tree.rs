@@ -5,7 +5,7 @@ use super::decode;
 use super::fields::{self, Field, Section};
 use super::part::{Header, Part, PartId, Source};
 use crate::base::limits;
-use memchr::memmem;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -51,7 +51,7 @@ struct Builder {
 
 /// The tree in depth-first order.
 pub(super) fn build(message: &Source, section: &Section) -> (Vec<Part>, Oddities) {
-    let mut builder = Builder { parts: Vec::new(), queue: VecDeque::new(), odd: Oddities::default() };
+    let mut builder = Builder { parts: Vec::with_capacity(4), queue: VecDeque::new(), odd: Oddities::default() };
     builder.message(None, message, section, LEVELS);
     while let Some(pending) = builder.queue.pop_front() {
         let is_multipart = builder.parts[pending.part].content_type.starts_with("multipart/");
@@ -156,8 +156,7 @@ fn mend(body: &[u8], crlf: bool) -> Option<Vec<u8>> {
     const RUN: usize = 20;
     let has_long_run = || {
         let (mut at, mut blank) = (0, 0);
-        while at < body.len() {
-            let end = fields::line_end(body, at);
+        for end in fields::line_ends(body, 0) {
             let is_blank = fields::is_space(body[at]) && body[at..end].iter().all(|b| fields::is_space(*b));
             blank = if is_blank { blank + 1 } else { 0 };
             if blank > RUN {
@@ -167,9 +166,11 @@ fn mend(body: &[u8], crlf: bool) -> Option<Vec<u8>> {
         }
         false
     };
-    let has_crlf = crlf && memmem::find(body, b"\r\n").is_some();
     if !has_long_run() {
-        return has_crlf.then(|| fields::unix_lines(body).into_owned());
+        return match fields::unix_lines(body) {
+            Cow::Owned(mended) if crlf => Some(mended),
+            Cow::Owned(_) | Cow::Borrowed(_) => None,
+        };
     }
     let mut out = Vec::with_capacity(body.len());
     let mut run: Vec<&[u8]> = Vec::new();
@@ -249,8 +250,7 @@ impl Builder {
         self.odd.part_without_fields |= own && found && lacks_field(&text[at..]);
         let mut count = 0;
         let mut same_boundary_inside = false;
-        while at < text.len() {
-            let end = fields::line_end(text, at);
+        for end in fields::line_ends(text, at) {
             let mut kind = delimiter(&text[at..end], boundary);
             if same_boundary_inside && kind != Delimiter::Text {
                 same_boundary_inside = kind != Delimiter::Close;
@@ -373,8 +373,7 @@ fn lacks_field(text: &[u8]) -> bool {
 /// Where the first part begins, and whether a boundary stands before it.
 fn after_preamble(text: &[u8], start: usize, boundary: &[u8]) -> (usize, bool) {
     let mut at = start;
-    while at < text.len() {
-        let end = fields::line_end(text, at);
+    for end in fields::line_ends(text, start) {
         if text[at] == b'-' && delimiter(&text[at..end], boundary) == Delimiter::Open {
             return (end, true);
         }
@@ -411,6 +410,12 @@ fn depth_first(parts: Vec<Part>) -> Vec<Part> {
             order.push(id);
             stack.extend(part.children.iter().rev());
         }
+    }
+    if order.iter().enumerate().all(|(new, old)| new == *old) {
+        let mut parts = parts;
+        parts.truncate(order.len());
+        parts.iter_mut().filter(|part| !part.leaf).for_each(Part::settle);
+        return parts;
     }
     let mut place = vec![0; parts.len()];
     for (new, old) in order.iter().enumerate() {

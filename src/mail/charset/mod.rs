@@ -54,7 +54,7 @@ pub fn is_known(declared: &str) -> bool {
 pub fn strict_utf8(octets: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(octets).ok()?;
     // Noncharacters are EF B7 90-AF, EF BF BE/BF, and Fx xF BF BE/BF of the higher planes.
-    let suspicious = memchr::memchr3_iter(0xEF, 0xF0, 0xF4, octets).next().is_some() || octets.iter().any(|b| (0xF1..0xF4).contains(b));
+    let suspicious = octets.iter().fold(0, |highest: u8, b| highest.max(*b)) >= 0xEF;
     (!suspicious || !text.chars().any(is_noncharacter)).then_some(text)
 }
 
@@ -64,6 +64,10 @@ fn is_utf16(declared: &str) -> bool {
 }
 
 fn changes_ascii(declared: &str) -> bool {
+    // What most mail declares.
+    if ["utf-8", "us-ascii", "iso-8859-1", "windows-1252", ""].iter().any(|name| declared.eq_ignore_ascii_case(name)) {
+        return false;
+    }
     match find(declared) {
         Some(Codec::Iso2022Jp | Codec::Iso2022Kr | Codec::Hz | Codec::Utf7 | Codec::Utf16 { .. } | Codec::Utf32(_)) => true,
         Some(

@@ -30,11 +30,12 @@ impl<'t> Decoded<'_, 't> {
     pub fn link(&self, name: &str) -> Option<(Cow<'t, str>, bool)> {
         let wide = self.input == Input::Characters;
         let garbled = self.attributes.iter().rfind(|attribute| {
-            attribute.name.match_indices('/').any(|(at, _)| {
-                let before = attribute.name.get(..at).and_then(|text| text.chars().next_back());
-                let after = attribute.name.get(at + 1..).and_then(|text| text.get(..name.len()));
-                before.is_some_and(|c| is_word(c, wide)) && after.is_some_and(|text| text.eq_ignore_ascii_case(name))
-            })
+            attribute.name.as_bytes().contains(&b'/')
+                && attribute.name.match_indices('/').any(|(at, _)| {
+                    let before = attribute.name.get(..at).and_then(|text| text.chars().next_back());
+                    let after = attribute.name.get(at + 1..).and_then(|text| text.get(..name.len()));
+                    before.is_some_and(|c| is_word(c, wide)) && after.is_some_and(|text| text.eq_ignore_ascii_case(name))
+                })
         });
         match garbled {
             Some(attribute) => Some(self.decode(attribute)),

@@ -60,6 +60,14 @@ impl Colour {
 
     /// The value of a `color` attribute or property: a name, hexadecimal digits after `#`, or `rgb(…)`.
     pub fn parse(text: &str) -> Colour {
+        // Most colours are written `#rrggbb`.
+        if let [b'#', digits @ ..] = text.as_bytes()
+            && digits.len() == 6
+            && digits.iter().all(u8::is_ascii_hexdigit)
+            && let Some(rgb) = text.get(1..).and_then(|digits| u32::from_str_radix(digits, 16).ok())
+        {
+            return Colour::from_number(rgb);
+        }
         let lower = text.to_ascii_lowercase();
         let value = lower.trim();
         if let Ok(at) = NAMES.binary_search_by(|(name, _)| (*name).cmp(value)) {

@@ -194,6 +194,21 @@ static KEYS: [u128; COUNT] = {
     keys
 };
 
+/// By letter: the first row whose name begins with it or a later one.
+static FIRST: [u8; 27] = {
+    let mut first = [0; 27];
+    let mut letter = 0;
+    while letter < 27 {
+        let mut at = 0;
+        while at < COUNT && (ELEMENTS[at].name.as_bytes()[0] - b'a') < letter {
+            at += 1;
+        }
+        first[letter as usize] = at as u8;
+        letter += 1;
+    }
+    first
+};
+
 /// The row of a name of any case.
 pub fn find(name: &str) -> Option<(usize, &'static Element)> {
     if name.len() > LONGEST || name.as_bytes().contains(&0) {
@@ -203,7 +218,10 @@ pub fn find(name: &str) -> Option<(usize, &'static Element)> {
     for (to, octet) in padded.iter_mut().zip(name.bytes()) {
         *to = octet.to_ascii_lowercase();
     }
-    let at = KEYS.binary_search(&u128::from_be_bytes(padded)).ok()?;
+    let letter = usize::from(padded[0].checked_sub(b'a')?);
+    let (from, to) = (usize::from(*FIRST.get(letter)?), usize::from(*FIRST.get(letter + 1)?));
+    let key = u128::from_be_bytes(padded);
+    let at = from + KEYS.get(from..to)?.iter().position(|known| *known == key)?;
     ELEMENTS.get(at).map(|element| (at, element))
 }
 

@@ -1,6 +1,6 @@
 //! What eval functions ask of an HTML part: counts, ratios, texts, elements, links.
 
-use super::Text;
+use super::{Text, elements};
 use crate::mail::links::LinkKind;
 use std::collections::HashMap;
 
@@ -9,8 +9,7 @@ use std::collections::HashMap;
 pub struct HtmlFacts {
     /// Numbers and flags (`length`, `image_area`, `font_low_contrast` …); a missing name is not defined.
     pub numbers: HashMap<&'static str, f64>,
-    /// Elements seen, with how many are still open.
-    pub inside: HashMap<String, i64>,
+    pub inside: Inside,
     /// `comment`, `script`, `title`, `anchor`: the texts in order.
     pub comments: Vec<Text>,
     pub scripts: Vec<Text>,
@@ -24,6 +23,33 @@ pub struct HtmlFacts {
     /// SpamAssassin's reader broke off within the document (an empty CSS `background`): text and links behind that
     /// place are in no view.
     pub broken_off: bool,
+}
+
+/// Elements seen, with how many are still open.
+#[derive(Clone, Debug, Default)]
+pub struct Inside {
+    /// By row of the element table.
+    pub(super) known: Vec<Option<i64>>,
+    pub(super) others: HashMap<String, i64>,
+}
+
+impl Inside {
+    /// By the name in lower case.
+    pub fn get(&self, name: &str) -> Option<&i64> {
+        match elements::find(name) {
+            Some((row, element)) if element.name == name => self.known.get(row)?.as_ref(),
+            Some(_) | None => self.others.get(name),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &i64)> {
+        let known = elements::ELEMENTS.iter().zip(&self.known).filter_map(|(element, open)| Some((element.name, open.as_ref()?)));
+        known.chain(self.others.iter().map(|(name, open)| (name.as_str(), open)))
+    }
+
+    pub fn contains_key(&self, name: impl AsRef<str>) -> bool {
+        self.get(name.as_ref()).is_some()
+    }
 }
 
 /// A fact by its name.

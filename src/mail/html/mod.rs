@@ -43,12 +43,21 @@ impl Text {
 
     /// The octets that patterns match: UTF-8 where wide.
     pub fn octets(&self) -> Vec<u8> {
-        if self.wide || self.chars.is_ascii() {
-            self.chars.as_bytes().to_vec()
-        } else {
-            self.chars.chars().map(|c| c as u32 as u8).collect()
-        }
+        self.as_octets().into_owned()
     }
+
+    pub fn as_octets(&self) -> Cow<'_, [u8]> {
+        octets_of(&self.chars, self.wide)
+    }
+
+    pub fn into_octets(self) -> Vec<u8> {
+        if self.wide || self.chars.is_ascii() { self.chars.into_bytes() } else { self.octets() }
+    }
+}
+
+/// As `Text::octets`.
+pub fn octets_of(chars: &str, wide: bool) -> Cow<'_, [u8]> {
+    if wide || chars.is_ascii() { Cow::Borrowed(chars.as_bytes()) } else { Cow::Owned(chars.chars().map(|c| c as u32 as u8).collect()) }
 }
 
 /// Cuts a link to the 8,192 characters that are kept; whether it was longer.
@@ -77,10 +86,41 @@ pub enum Input {
 pub struct Rendered {
     /// All text, what `body` rules see; white space is not collapsed yet (`text` does that over all parts).
     pub text: Text,
-    /// The part of it that a reader can see, and what is hidden from him.
-    pub visible: Text,
-    pub invisible: Text,
+    /// Which stretches of it a reader can see, in order and without gaps.
+    seen: Vec<Seen>,
     pub facts: HtmlFacts,
+}
+
+/// A stretch of rendered text.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    end: usize,
+    unseen: bool,
+    wide: bool,
+}
+
+impl Rendered {
+    /// The part of the text that a reader can see.
+    pub fn visible(&self) -> Text {
+        self.stretches(false)
+    }
+
+    /// What is hidden from him.
+    pub fn invisible(&self) -> Text {
+        self.stretches(true)
+    }
+
+    fn stretches(&self, unseen: bool) -> Text {
+        let mut found = Text::default();
+        let mut start = 0;
+        for stretch in &self.seen {
+            if stretch.unseen == unseen {
+                found.push(self.text.chars.get(start..stretch.end).unwrap_or(""), stretch.wide);
+            }
+            start = stretch.end;
+        }
+        found
+    }
 }
 
 /// Renders a decoded part. `octets`: length of the part before charset decoding (for the ratio).
@@ -106,17 +146,22 @@ fn render_counting(source: &str, input: Input, octets: usize) -> (Rendered, usiz
         told = tokenizer.parse(&source, told, &mut renderer);
     }
     tokenizer.finish(&source, told, &mut renderer);
-    let (text, visible, invisible, mut facts) = renderer.finish(!tokenizer.broken, length);
+    let (text, seen, mut facts) = renderer.finish(!tokenizer.broken, length);
     measure(&mut facts, &text, octets);
-    (Rendered { text, visible, invisible, facts }, tokenizer.looked_at)
+    (Rendered { text, seen, facts }, tokenizer.looked_at)
 }
 
 /// Facts about the length of the rendered text.
 fn measure(facts: &mut HtmlFacts, text: &Text, octets: usize) {
-    let (mut all, mut spaces) = (0usize, 0usize);
-    for c in text.chars.chars() {
-        all += 1;
-        spaces += usize::from(if text.wide { c.is_whitespace() } else { matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{B}') });
+    // A wide text knows all white space, another one ASCII's without the form feed.
+    let is_space = |b: &u8| matches!(b, b' ' | b'\t'..=b'\x0b' | b'\r') | (text.wide & (*b == 0x0C));
+    let octets_of_text = text.chars.as_bytes();
+    let all = text.chars.chars().count();
+    // An octet counts to 255.
+    let of_chunk = |chunk: &[u8]| chunk.iter().fold(0u8, |count, b| count.wrapping_add(u8::from(is_space(b))));
+    let mut spaces: usize = octets_of_text.chunks(255).map(|chunk| usize::from(of_chunk(chunk))).sum();
+    if text.wide && all < octets_of_text.len() {
+        spaces += text.chars.chars().filter(|c| !c.is_ascii() && c.is_whitespace()).count();
     }
     facts.set("html_length", all as f64);
     facts.set("non_space_len", (all - spaces) as f64);

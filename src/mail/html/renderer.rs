@@ -2,13 +2,14 @@
 
 use super::attributes::{Decoded, decode};
 use super::elements::{self, ELEMENTS, Element, Links, Space};
-use super::facts::{HtmlFacts, HtmlLink};
+use super::facts::{HtmlFacts, HtmlLink, Inside};
 use super::letters::{head_length, is_letter, tail_length};
 use super::style::{Attributes, Styles, Unseen};
 use super::tokenizer::{Attribute, Sink};
-use super::{Input, Text, target};
+use super::{Input, Seen, Text, target};
 use crate::base::limits;
 use crate::mail::links::LinkKind;
+use crate::mail::text::next_odd;
 use regex::Regex;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -49,11 +50,15 @@ pub struct Renderer {
     inside_others: HashMap<String, i64>,
     base_href: String,
     links: Vec<HtmlLink>,
+    /// Links after the first few.
     by_target: HashMap<String, usize>,
     /// The link that `<a>` opened last.
     anchor: Option<usize>,
     facts: HtmlFacts,
 }
+
+/// Links that are looked through one by one.
+const FEW_LINKS: usize = 16;
 
 /// Elements that the renderer asks for by name.
 struct Rows {
@@ -87,7 +92,7 @@ impl Renderer {
         Renderer {
             input,
             out: String::with_capacity(length / 2),
-            pieces: Vec::with_capacity(length / 64),
+            pieces: Vec::with_capacity(length / 32),
             styles: Styles::new(),
             counts: Counts::default(),
             inside: vec![None; ELEMENTS.len()],
@@ -122,25 +127,31 @@ impl Renderer {
 
     /// Counts a tag; the element, unless the name is one that nothing is done about.
     fn count(&mut self, tag: &str, change: i64) -> Option<(usize, &'static Element)> {
-        let known = elements::find(tag);
-        let lower = if known.is_some() { String::new() } else { tag.to_ascii_lowercase() };
-        let foreign = known.is_none() && elements::is_word_processor_name(&lower);
-        let counts = known.is_some_and(|(_, element)| element.standard) || foreign;
-        let entry = match known {
-            Some((row, _)) => self.inside.get_mut(row)?,
-            None => {
-                let known = self.inside_others.get(&lower).copied();
-                let (open, extra) = opened(known, change);
-                self.tally(known.is_none(), counts, extra);
-                self.inside_others.insert(lower, open);
-                return None;
-            }
+        let Some((row, element)) = elements::find(tag) else {
+            self.count_other(tag.to_ascii_lowercase(), change);
+            return None;
         };
+        let entry = self.inside.get_mut(row)?;
         let first = entry.is_none();
         let (open, extra) = opened(*entry, change);
         *entry = Some(open);
+        self.tally(first, element.standard, extra);
+        Some((row, element))
+    }
+
+    /// Counts a tag whose name is in no table.
+    fn count_other(&mut self, name: String, change: i64) {
+        let counts = elements::is_word_processor_name(&name);
+        let known = self.inside_others.get_mut(&name);
+        let (open, extra) = opened(known.as_deref().copied(), change);
+        let first = known.is_none();
+        match known {
+            Some(known) => *known = open,
+            None => {
+                self.inside_others.insert(name, open);
+            }
+        }
         self.tally(first, counts, extra);
-        known
     }
 
     fn tally(&mut self, first: bool, counts: bool, extra: bool) {
@@ -190,12 +201,16 @@ impl Renderer {
         }
         let bytes = rest.as_bytes();
         let (mut plain, mut at) = (0, 0);
-        while let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| *b <= b' ' || *b == 0xC3)) {
-            at += offset;
+        loop {
+            // One space is what it should be.
+            at = next_odd(bytes, at, |b| (b < b' ') | (b == 0xC3));
+            if at >= bytes.len() {
+                break;
+            }
             let run = bytes.iter().skip(at).take_while(|b| matches!(b, b' ' | b'\t'..=b'\r')).count();
             let is_octet_pair = run == 0 && bytes.get(at..at + 4) == Some(&[0xC3, 0x82, 0xC2, 0xA0]);
             let length = if is_octet_pair { 4 } else { run };
-            // One space is what it should be, and a control character is no white space.
+            // Neither is the last space anything else, and a control character is no white space.
             if length == 0 || (length == 1 && bytes.get(at) == Some(&b' ')) {
                 at += 1;
                 continue;
@@ -213,16 +228,19 @@ impl Renderer {
     fn note_break(&mut self, text: &str, wide: bool) {
         let Some(last) = self.pieces.last().copied() else { return };
         let before = self.out.get(last.start..last.end).unwrap_or("");
-        if before.chars().next_back().is_some_and(|c| is_letter(c, last.wide)) && text.chars().next().is_some_and(|c| is_letter(c, wide)) {
-            self.counts.obfuscation += 1;
+        let between =
+            before.chars().next_back().is_some_and(|c| is_letter(c, last.wide)) && text.chars().next().is_some_and(|c| is_letter(c, wide));
+        if !between {
+            return;
         }
+        self.counts.obfuscation += 1;
         if let (Some(left), Some(right)) = (tail_length(before, last.wide), head_length(text, wide)) {
             self.counts.backhair |= 1 << (left * 8 + right);
         }
     }
 
-    fn link(&mut self, target: String, wide: bool) -> Option<usize> {
-        if let Some(&at) = self.by_target.get(&target) {
+    fn link(&mut self, target: Cow<'_, str>, wide: bool) -> Option<usize> {
+        if let Some(at) = self.known_link(&target) {
             return Some(at);
         }
         if self.links.len() >= limits::LINKS {
@@ -230,9 +248,16 @@ impl Renderer {
             return None;
         }
         let at = self.links.len();
-        self.links.push(HtmlLink { target: Text { chars: target.clone(), wide }, ..HtmlLink::default() });
-        self.by_target.insert(target, at);
+        if at >= FEW_LINKS {
+            self.by_target.insert(target.to_string(), at);
+        }
+        self.links.push(HtmlLink { target: Text { chars: target.into_owned(), wide }, ..HtmlLink::default() });
         Some(at)
+    }
+
+    fn known_link(&self, target: &str) -> Option<usize> {
+        let few = self.links.iter().take(FEW_LINKS).position(|link| link.target.chars == target);
+        few.or_else(|| self.by_target.get(target).copied())
     }
 
     fn canonical<'t>(&mut self, text: &'t str, wide: bool) -> &'t str {
@@ -246,10 +271,10 @@ impl Renderer {
         if uri.is_empty() {
             return;
         }
-        let scheme = uri.split(':').next().unwrap_or("");
+        let scheme = memchr::memchr(b':', uri.as_bytes()).and_then(|at| uri.get(..at));
         let kept =
-            uri.len() > scheme.len() && ["data", "mailto", "file", "cid", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
-        let target = if kept { uri.to_owned() } else { target::resolve(&self.base_href, uri) };
+            scheme.is_some_and(|scheme| ["data", "mailto", "file", "cid", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known)));
+        let target = if kept { Cow::Borrowed(uri) } else { target::resolve(&self.base_href, uri) };
         if target.is_empty() {
             return;
         }
@@ -327,8 +352,8 @@ impl Renderer {
             "a" => {
                 let (href, wide) = attributes.link("href").unwrap_or((Cow::Borrowed(""), false));
                 let href = without_marks(&href, wide);
-                let uri = self.canonical(&href, wide).to_owned();
-                self.anchor = self.link(uri, wide);
+                let uri = self.canonical(&href, wide);
+                self.anchor = self.link(Cow::Borrowed(uri), wide);
                 if let Some(link) = self.anchor.and_then(|at| self.links.get_mut(at)) {
                     link.anchors.push(Text::default());
                 }
@@ -386,14 +411,12 @@ impl Renderer {
         if obfuscation > 0.0 && tags > 0.0 {
             facts.set("obfuscation_ratio", obfuscation / tags);
         }
-        let known = ELEMENTS.iter().zip(&self.inside);
-        let others = std::mem::take(&mut self.inside_others);
-        facts.inside = known.filter_map(|(element, open)| open.map(|open| (element.name.to_owned(), open))).chain(others).collect();
+        facts.inside = Inside { known: std::mem::take(&mut self.inside), others: std::mem::take(&mut self.inside_others) };
         facts.links = std::mem::take(&mut self.links);
     }
 
-    /// Text, visible and invisible text, and facts. `complete`: the document was read to its end.
-    pub fn finish(mut self, complete: bool, length: usize) -> (Text, Text, Text, HtmlFacts) {
+    /// Text, which of its pieces are seen, and facts. `complete`: the document was read to its end.
+    pub fn finish(mut self, complete: bool, length: usize) -> (Text, Vec<Seen>, HtmlFacts) {
         self.facts.set("html", 1.0);
         if complete {
             self.facts.set("length", length as f64);
@@ -401,13 +424,16 @@ impl Renderer {
         } else {
             self.facts = HtmlFacts { numbers: self.facts.numbers, broken_off: true, ..HtmlFacts::default() };
         }
-        let (mut visible, mut invisible) = (Text::default(), Text::default());
+        // Pieces follow each other without gaps: neighbours that are alike are one.
+        let mut seen: Vec<Seen> = Vec::new();
         for piece in &self.pieces {
-            let to = if piece.unseen { &mut invisible } else { &mut visible };
-            to.push(self.out.get(piece.start..piece.end).unwrap_or(""), piece.wide);
+            match seen.last_mut().filter(|last| last.unseen == piece.unseen) {
+                Some(last) => (last.end, last.wide) = (piece.end, last.wide | piece.wide),
+                None => seen.push(Seen { end: piece.end, unseen: piece.unseen, wide: piece.wide }),
+            }
         }
         let wide = self.pieces.iter().any(|piece| piece.wide);
-        (Text { chars: self.out, wide }, visible, invisible, self.facts)
+        (Text { chars: self.out, wide }, seen, self.facts)
     }
 }
 

@@ -23,6 +23,7 @@ pub struct Source<'t> {
 }
 
 impl<'t> Source<'t> {
+    #[inline]
     pub fn at(self, index: usize) -> u8 {
         self.bytes.get(index).copied().unwrap_or(0)
     }
@@ -42,11 +43,10 @@ impl<'t> Source<'t> {
         place
     }
 
-    pub fn skip(self, from: usize, member: fn(u8) -> bool) -> usize {
-        let mut place = from;
-        while place < self.end() && member(self.at(place)) {
-            place += 1;
-        }
+    #[inline]
+    pub fn skip(self, from: usize, member: impl Fn(u8) -> bool) -> usize {
+        let length = self.bytes.get(from..).map_or(0, |rest| rest.iter().take_while(|b| member(**b)).count());
+        let place = from + length;
         self.looked_at.set(self.looked_at.get() + (place - from));
         place
     }
@@ -68,6 +68,9 @@ pub fn section_end(source: Source<'_>, mut s: usize) -> Option<usize> {
 
 /// The `>` that ends an end tag: not one in quotes that follow a space or an equals sign.
 pub fn skip_until_gt(source: Source<'_>, from: usize) -> usize {
+    if source.at(from) == b'>' {
+        return from;
+    }
     let mut quote = None;
     let mut previous = b' ';
     for (offset, &b) in source.bytes.get(from..).unwrap_or(&[]).iter().enumerate() {

@@ -2,8 +2,9 @@
 
 use super::colours::{BLACK, Colour, WHITE};
 use super::elements::Styling;
+use std::borrow::Cow;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Style {
     /// The element that opened it; `th` counts as `td`.
     tag: &'static str,
@@ -41,7 +42,7 @@ pub struct Styles {
 
 /// Attribute values, decoded, by lower-case name.
 pub trait Attributes {
-    fn value(&self, name: &str) -> Option<std::borrow::Cow<'_, str>>;
+    fn value(&self, name: &str) -> Option<Cow<'_, str>>;
 }
 
 impl Styles {
@@ -84,8 +85,8 @@ impl Styles {
         if matches!(tag, "td" | "tr") {
             self.close_cells(tag);
         }
-        let Some(outer) = self.top().cloned() else { return Ok(()) };
-        let mut style = Style { tag, ..outer.clone() };
+        let Some(outer) = self.top().copied() else { return Ok(()) };
+        let mut style = Style { tag, ..outer };
         let touched = match styling {
             Styling::None => false,
             Styling::Bigger | Styling::Smaller => {
@@ -187,8 +188,15 @@ impl Style {
     fn apply(&mut self, css: &str, outer: &Style) -> Result<(), Unreadable> {
         // `transparent` waits for the end, since it takes what is below.
         let (mut clear_text, mut clear_ground) = (false, false);
-        for declaration in css.split(';') {
-            let declaration = declaration.trim_start();
+        let mut rest = Some(css);
+        while let Some(text) = rest {
+            let end = memchr::memchr(b';', text.as_bytes());
+            rest = end.and_then(|at| text.get(at + 1..));
+            let declaration = text.get(..end.unwrap_or(text.len())).unwrap_or("").trim_start();
+            // No other property is read.
+            if !matches!(declaration.as_bytes().first(), Some(b'b' | b'B' | b'c' | b'C' | b'd' | b'v')) {
+                continue;
+            }
             if let Some(rest) = strip_prefix_ignoring_case(declaration, "background-color:") {
                 if let Some(value) = value_of(rest) {
                     read_colour(value, &mut self.background, &mut clear_ground);
@@ -242,7 +250,8 @@ fn value_of(rest: &str) -> Option<&str> {
 }
 
 fn read_colour(value: &str, colour: &mut Colour, transparent: &mut bool) {
-    let value = value.to_lowercase();
+    let in_lower_case = value.is_ascii() && !value.bytes().any(|b| b.is_ascii_uppercase());
+    let value = if in_lower_case { Cow::Borrowed(value) } else { Cow::Owned(value.to_lowercase()) };
     let value = without_important(&value);
     if value == "inherit" {
         return;
@@ -327,7 +336,6 @@ fn leading_number(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::borrow::Cow;
 
     struct Pairs<'a>(&'a [(&'a str, &'a str)]);
 

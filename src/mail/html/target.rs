@@ -1,5 +1,7 @@
 //! Link targets: trimmed, cut, and resolved against the base (RFC 3986 §5.2, as loosely as SpamAssassin reads it).
 
+use std::borrow::Cow;
+
 /// Characters of a link that are kept.
 pub const LONGEST: usize = 8192;
 
@@ -58,7 +60,21 @@ impl<'u> Parts<'u> {
 }
 
 /// The target of `relative` in a document whose base is `base` (empty: none, and a relative link stays relative).
-pub fn resolve(base: &str, relative: &str) -> String {
+pub fn resolve<'u>(base: &str, relative: &'u str) -> Cow<'u, str> {
+    if base.is_empty() && is_resolved(relative) {
+        return Cow::Borrowed(relative);
+    }
+    Cow::Owned(resolved(base, relative))
+}
+
+/// `http://host/path` without dots to take out: what most links are.
+fn is_resolved(link: &str) -> bool {
+    let rest = link.strip_prefix("http").map(|rest| rest.strip_prefix('s').unwrap_or(rest)).and_then(|rest| rest.strip_prefix("://"));
+    let Some(rest) = rest.map(str::as_bytes) else { return false };
+    memchr::memmem::find(rest, b"/.").is_none() && memchr::memchr(b'\n', rest).is_none()
+}
+
+fn resolved(base: &str, relative: &str) -> String {
     let (base, mut link) = (Parts::of(base), Parts::of(relative));
     if link.scheme.is_some() && link.scheme == base.scheme {
         link.scheme = None;

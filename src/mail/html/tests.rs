@@ -58,8 +58,8 @@ fn what_is_markup_is_no_text() {
 fn hidden_text_is_apart_but_not_lost() {
     let rendered = html("<p>a<span style='display:none'>b</span><font color=white>c</font>d</p>");
     assert_eq!(rendered.text.chars, "\n\nabcd\n\n");
-    assert_eq!(rendered.visible.chars, "\n\nad\n\n");
-    assert_eq!(rendered.invisible.chars, "bc");
+    assert_eq!(rendered.visible().chars, "\n\nad\n\n");
+    assert_eq!(rendered.invisible().chars, "bc");
     assert!(matches!(rendered.facts.get("font_low_contrast"), Some(Fact::Number(1.0))));
 }
 
@@ -261,7 +261,7 @@ fn no_document_makes_the_renderer_panic() {
             let source: String = if input == Input::Characters { source.clone() } else { source.bytes().map(char::from).collect() };
             let rendered = render(&source, input, source.len());
             // The parts of the text are the text.
-            assert_eq!(rendered.visible.chars.len() + rendered.invisible.chars.len(), rendered.text.chars.len(), "{source}");
+            assert_eq!(rendered.visible().chars.len() + rendered.invisible().chars.len(), rendered.text.chars.len(), "{source}");
             assert!(rendered.text.wide || rendered.text.chars.chars().all(|c| c as u32 <= 0xFF), "{source}");
         }
     }

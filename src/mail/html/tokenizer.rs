@@ -41,6 +41,13 @@ impl Literal {
     const ALL: [Literal; 7] =
         [Literal::Script, Literal::Style, Literal::Xmp, Literal::Iframe, Literal::Plaintext, Literal::Title, Literal::Textarea];
 
+    fn named(tag: &str) -> Option<Literal> {
+        if !matches!(tag.as_bytes().first()?.to_ascii_lowercase(), b's' | b'x' | b'i' | b'p' | b't') || tag.len() < 3 {
+            return None;
+        }
+        Literal::ALL.into_iter().find(|literal| tag.eq_ignore_ascii_case(literal.name()))
+    }
+
     fn name(self) -> &'static str {
         match self {
             Literal::Script => "script",
@@ -373,7 +380,7 @@ impl Tokenizer {
             return Step::Unfinished;
         }
         self.tell_with(Event::Start(tag), attributes, sink);
-        if let Some(literal) = Literal::ALL.into_iter().find(|literal| tag.eq_ignore_ascii_case(literal.name())) {
+        if let Some(literal) = Literal::named(tag) {
             self.literal = Some(literal);
             self.as_is = !literal.decodes();
         }

@@ -1,12 +1,13 @@
 //! A link and the forms that a reader's program may make of it (Util.pm, uri_list_canonicalize).
 
+use super::distinct::Distinct;
 use super::redirect::Redirects;
 use crate::base::limits;
 use crate::mail::domains::DomainTables;
 use crate::mail::html::Text;
+use memchr::{memchr, memchr_iter, memchr2};
 use regex::{Captures, Regex};
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::sync::LazyLock;
 
 fn pattern(text: &str) -> Option<Regex> {
@@ -43,17 +44,26 @@ pub fn forms(uri: &Text, redirects: &mut Redirects<'_>, tables: &DomainTables) -
             given.push(trimmed(&target));
         }
     }
-    let mut seen = HashSet::new();
+    if given.len() + made.len() == 1 {
+        return given;
+    }
     given.extend(made);
-    given.retain(|form| seen.insert(form.chars.clone()));
-    given
+    let is_new: Vec<bool> = {
+        let mut seen = Distinct::default();
+        given.iter().map(|form| seen.insert(form.chars.as_bytes())).collect()
+    };
+    given.into_iter().zip(is_new).filter_map(|(form, is_new)| is_new.then_some(form)).collect()
 }
 
 /// Without line ends and surrounding white space.
 fn trimmed(uri: &Text) -> Text {
     let is_space = |c: char| if c.is_ascii() { matches!(c, ' ' | '\t'..='\r') } else { uri.wide && c.is_whitespace() };
-    let text = if uri.chars.contains(['\n', '\r']) { Cow::Owned(uri.chars.replace('\n', "")) } else { Cow::Borrowed(&*uri.chars) };
-    Text { chars: text.trim_matches(is_space).replace('\r', ""), wide: uri.wide }
+    let chars = if memchr2(b'\n', b'\r', uri.chars.as_bytes()).is_some() {
+        uri.chars.replace('\n', "").trim_matches(is_space).replace('\r', "")
+    } else {
+        uri.chars.trim_matches(is_space).to_owned()
+    };
+    Text { chars, wide: uri.wide }
 }
 
 struct Variants<'v> {
@@ -72,21 +82,24 @@ impl Variants<'_> {
         if text.chars().nth(1).is_none() || text.starts_with(['#', '?', '&']) || (text.starts_with('/') && !text.starts_with("//")) {
             return None;
         }
-        if starts_ignoring_case(text, "mailto:") || text.find([':', '@']).is_some_and(|at| text.as_bytes().get(at) == Some(&b'@')) {
+        if starts_ignoring_case(text, "mailto:") || first_of(text, b":@") == Some(b'@') {
             self.of_address(text, uri.wide);
             return None;
         }
-        let (text, wide) = spelled_out(uri);
+        let text = spelled_out(uri);
         if text != uri.chars {
-            self.made.push(Text { chars: text.clone(), wide });
+            self.push(&[&text], uri.wide);
         }
-        self.of_host(&text, wide, redirects)
+        self.of_host(&text, uri.wide, redirects)
     }
 
     /// What Outlook and others make of an address with parameters, spaces or brackets.
     fn of_address(&mut self, text: &str, wide: bool) {
-        for cut in [&MAIL_QUERY, &MAIL_AMPERSAND] {
-            if let Some(address) = first_group(cut, text) {
+        let has = |b: u8| memchr(b, text.as_bytes()).is_some();
+        for (sign, cut) in [(b'?', &MAIL_QUERY), (b'&', &MAIL_AMPERSAND)] {
+            if has(sign)
+                && let Some(address) = first_group(cut, text)
+            {
                 self.push(&[address], wide);
             }
         }
@@ -96,7 +109,9 @@ impl Variants<'_> {
         {
             self.push(&["mailto:", address], wide);
         }
-        if let Some(address) = first_group(&MAIL_BRACKETS, text) {
+        if has(b'<')
+            && let Some(address) = first_group(&MAIL_BRACKETS, text)
+        {
             self.push(&["mailto:", address], wide);
         }
     }
@@ -118,19 +133,25 @@ impl Variants<'_> {
                 None => portless = Some(rest),
             }
         }
-        let named = lower_octets(&host, wide);
-        if wide && !host.is_ascii() && named != host.to_lowercase() {
-            self.push(&[scheme, &named, rest], wide);
-            if let Some(portless) = portless.filter(|rest| !matches!(*rest, "" | "0")) {
-                self.push(&[scheme, &named, portless], wide);
+        if wide && !host.is_ascii() {
+            let named = lower_octets(&host, wide);
+            if named != host.to_lowercase() {
+                self.push(&[scheme, &named, rest], wide);
+                if let Some(portless) = portless.filter(|rest| !matches!(*rest, "" | "0")) {
+                    self.push(&[scheme, &named, portless], wide);
+                }
+                host = Cow::Owned(named);
             }
-            host = Cow::Owned(named.clone());
         }
-        if host.contains(|c: char| c <= ' ') {
+        if host.bytes().any(|b| b <= b' ') {
             host = Cow::Owned(host.replace(|c: char| c <= ' ', ""));
             self.push(&[scheme, &host, rest], wide);
         }
-        let target = redirects.target(&Text { chars: [scheme, &host, rest].concat(), wide }, rest);
+        let whole = match &host {
+            Cow::Borrowed(_) if !parts.has_user => Cow::Borrowed(text),
+            host => Cow::Owned([scheme, host, rest].concat()),
+        };
+        let target = redirects.target(&whole, wide, rest);
         // A second user name before the host.
         if let Some(at) = host.find('@').filter(|at| *at > 0) {
             host = Cow::Owned(host.get(at + 1..).unwrap_or("").to_owned());
@@ -142,7 +163,11 @@ impl Variants<'_> {
         }
         if let Some(address) = disguised_address(&host) {
             self.push(&[scheme, &address, rest], wide);
-        } else if scheme == "http://" && !parts.has_user && named != "localhost" && port == "80" {
+        } else if scheme == "http://" && !parts.has_user && port == "80" && memchr_iter(b'.', parts.host.as_bytes()).count() < 2 {
+            let named = lower_octets(parts.host, wide);
+            if named == "localhost" {
+                return target;
+            }
             // A lone label, as browsers complete it.
             let label = named.strip_prefix("www.").filter(|label| !label.is_empty()).unwrap_or(&named);
             if !label.contains('.') && !self.tables.is_valid(&named) {
@@ -169,8 +194,8 @@ impl<'t> Parts<'t> {
     fn of(text: &'t str) -> Option<Parts<'t>> {
         let length = ["http://", "https://"].iter().find(|scheme| starts_ignoring_case(text, scheme))?.len();
         let (scheme, after) = text.split_at_checked(length)?;
-        let user = after.find(['@', '/', '?', '#']).filter(|at| after.as_bytes().get(*at) == Some(&b'@'));
-        let host_end = |text: &str| text.find(['/', '?', '#', ':']).unwrap_or(text.len());
+        let user = position_of(after, b"@/?#").filter(|at| after.as_bytes().get(*at) == Some(&b'@'));
+        let host_end = |text: &str| position_of(text, b"/?#:").unwrap_or(text.len());
         let start = user.map(|at| at + 1).filter(|start| host_end(after.get(*start..).unwrap_or("")) > 0);
         let (has_user, after) = (start.is_some(), after.get(start.unwrap_or(0)..)?);
         let (host, rest) = after.split_at_checked(host_end(after)).filter(|(host, _)| !host.is_empty())?;
@@ -180,38 +205,51 @@ impl<'t> Parts<'t> {
     }
 }
 
+/// The first octet that is one of these, which are ASCII.
+fn position_of(text: &str, wanted: &[u8]) -> Option<usize> {
+    text.bytes().position(|b| wanted.contains(&b))
+}
+
+fn first_of(text: &str, wanted: &[u8]) -> Option<u8> {
+    text.bytes().find(|b| wanted.contains(b))
+}
+
 fn starts_ignoring_case(text: &str, word: &str) -> bool {
     text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
 /// With `/` for `\`, two slashes after `http:`, escapes and references decoded, a scheme and a path.
-fn spelled_out(uri: &Text) -> (String, bool) {
-    let mut text = uri.chars.replace('\\', "/");
+fn spelled_out(uri: &Text) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(uri.chars.as_str());
+    if memchr(b'\\', text.as_bytes()).is_some() {
+        text = Cow::Owned(text.replace('\\', "/"));
+    }
     if let Some(scheme) = ["http:", "https:"].iter().find(|scheme| starts_ignoring_case(&text, scheme)) {
         let slashes = text.bytes().skip(scheme.len()).take(2).take_while(|b| *b == b'/').count();
         if slashes < 2 {
-            text.insert_str(scheme.len(), if slashes == 0 { "//" } else { "/" });
+            text.to_mut().insert_str(scheme.len(), if slashes == 0 { "//" } else { "/" });
         }
     }
     let escaped = |w: &[u8]| w.first() == Some(&b'%') && w.iter().skip(1).all(u8::is_ascii_hexdigit);
-    if text.as_bytes().windows(3).any(escaped) {
-        text = url_encode(&Text { chars: text, wide: uri.wide }).chars;
+    if memchr(b'%', text.as_bytes()).is_some_and(|at| text.as_bytes().get(at..).unwrap_or(&[]).windows(3).any(escaped)) {
+        text = Cow::Owned(url_encode(&Text { chars: text.into_owned(), wide: uri.wide }).chars);
     }
     let scheme = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).count();
     if scheme == 0 || text.as_bytes().get(scheme) != Some(&b':') {
-        text.insert_str(0, if text.starts_with("ftp.") { "ftp://" } else { "http://" });
+        let scheme = if text.starts_with("ftp.") { "ftp://" } else { "http://" };
+        text.to_mut().insert_str(0, scheme);
     }
     if let Some(length) = ["http://", "https://"].iter().find(|scheme| starts_ignoring_case(&text, scheme)).map(|scheme| scheme.len())
-        && let Some(end) = text.get(length..).and_then(|rest| rest.find(['/', '?', '#'])).map(|at| length + at)
+        && let Some(end) = text.get(length..).and_then(|rest| position_of(rest, b"/?#")).map(|at| length + at)
         && end > length
         && text.as_bytes().get(end) != Some(&b'/')
     {
-        text.insert(end, '/');
+        text.to_mut().insert(end, '/');
     }
-    if text.contains('&') && text.contains("&#") {
-        text = without_references(text);
+    if memchr_iter(b'&', text.as_bytes()).any(|at| text.as_bytes().get(at + 1) == Some(&b'#')) {
+        text = Cow::Owned(without_references(text.into_owned()));
     }
-    (text, uri.wide)
+    text
 }
 
 /// References to printable ASCII, and to what stands for a dot.
@@ -269,6 +307,9 @@ fn hex_digits(text: &str) -> Option<&str> {
 
 /// An IPv4 address in hexadecimal, octal or one number, dotted.
 fn disguised_address(host: &str) -> Option<String> {
+    if !host.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
     let is_hex = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let is_decimal = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     let parts: Vec<&str> = host.split('.').take(5).collect();
@@ -318,10 +359,12 @@ fn dotted(number: u128) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::redirect::Redirectors;
     use super::*;
 
     fn all(uri: &str) -> Vec<String> {
-        let mut redirects = Redirects::new(&[]);
+        let redirectors = Redirectors::default();
+        let mut redirects = Redirects::new(&redirectors);
         let mut forms: Vec<String> =
             forms(&Text::of_octets(uri.as_bytes()), &mut redirects, &DomainTables::default()).into_iter().map(|form| form.chars).collect();
         forms.remove(0);

@@ -1,6 +1,7 @@
 //! The list of links with canonical forms, as `uri` and `uri_detail` rules see it.
 
 mod canonical;
+mod distinct;
 mod redirect;
 mod text;
 
@@ -8,7 +9,10 @@ use super::ViewOptions;
 use super::domains::DomainTables;
 use super::html::{HtmlFacts, Text, target_limit};
 use crate::base::limits;
-use std::collections::{HashMap, HashSet};
+use distinct::{Distinct, Numbered};
+use std::borrow::Cow;
+
+pub use redirect::Redirectors;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LinkKind {
@@ -77,8 +81,9 @@ pub fn collect(paragraphs: &[Vec<u8>], html: &[&HtmlFacts], signatures: &[Vec<u8
             // A target that only anchors name (it was resolved against a base) counts as found in text.
             let kinds = if link.kinds.is_empty() { &[LinkKind::Parsed][..] } else { &link.kinds };
             let Some(at) = collector.add(&link.target, kinds, false) else { continue };
-            let mut seen = HashSet::new();
-            let anchors = link.anchors.iter().map(Text::octets).filter(|anchor| seen.insert(anchor.clone()));
+            let octets: Vec<Cow<'_, [u8]>> = link.anchors.iter().map(Text::as_octets).collect();
+            let mut seen = Distinct::default();
+            let anchors = octets.iter().map(|anchor| &**anchor).filter(|anchor| seen.insert(anchor)).map(<[u8]>::to_vec);
             if let Some(known) = collector.list.links.get_mut(at) {
                 known.anchors.extend(anchors);
             }
@@ -95,20 +100,20 @@ struct Collector<'o> {
     tables: &'o DomainTables,
     redirects: redirect::Redirects<'o>,
     list: LinkList,
-    by_raw: HashMap<String, usize>,
+    by_raw: Numbered,
 }
 
 impl<'o> Collector<'o> {
     fn new(options: &'o ViewOptions) -> Self {
         let redirects = redirect::Redirects::new(&options.redirectors);
-        Collector { tables: &options.domains, redirects, list: LinkList::default(), by_raw: HashMap::new() }
+        Collector { tables: &options.domains, redirects, list: LinkList::default(), by_raw: Numbered::default() }
     }
 
     /// Adds a link or adds to it; its index, unless nothing of it can be used. `needs_domain`: a link without a valid
     /// domain is dropped (PerMsgStatus.pm, add_uri_detail_list).
     fn add(&mut self, uri: &Text, kinds: &[LinkKind], needs_domain: bool) -> Option<usize> {
         let noclean = kinds.contains(&LinkKind::Noclean);
-        let known = self.by_raw.get(&uri.chars).copied();
+        let known = self.by_raw.get(&uri.chars);
         if known.is_none() && self.list.links.len() >= limits::LINKS {
             self.list.too_many = true;
             return None;
@@ -121,12 +126,12 @@ impl<'o> Collector<'o> {
             kinds.iter().for_each(|kind| add_new(&mut link.kinds, *kind));
             return Some(at);
         }
-        let mut forms = if noclean { vec![uri.clone()] } else { canonical::forms(uri, &mut self.redirects, self.tables) };
+        let forms = if noclean { vec![uri.clone()] } else { canonical::forms(uri, &mut self.redirects, self.tables) };
         let mut hosts: Vec<(String, String)> = Vec::new();
         let mut cleaned: Vec<Vec<u8>> = Vec::with_capacity(forms.len());
-        for form in &mut forms {
-            self.list.truncated |= target_limit(form);
-            let octets = form.octets();
+        for mut form in forms {
+            self.list.truncated |= target_limit(&mut form);
+            let octets = form.into_octets();
             if let Some((host, domain)) = self.tables.of_link(&octets) {
                 add_new(&mut hosts, (host, domain));
             }
@@ -137,15 +142,18 @@ impl<'o> Collector<'o> {
         }
         let at = known.unwrap_or_else(|| {
             self.list.links.push(Link { raw: uri.octets(), ..Link::default() });
-            self.by_raw.insert(uri.chars.clone(), self.list.links.len() - 1);
-            self.list.links.len() - 1
+            self.by_raw.push(uri.chars.clone())
         });
         let link = self.list.links.get_mut(at)?;
         if !noclean {
+            // Forms are distinct, but two may be the same octets.
+            link.cleaned.reserve(cleaned.len());
             cleaned.into_iter().for_each(|form| add_new(&mut link.cleaned, form));
         }
         for (host, domain) in hosts {
-            add_new(&mut link.domains, domain.clone());
+            if !link.domains.contains(&domain) {
+                link.domains.push(domain.clone());
+            }
             add_new(&mut link.hosts, (host, domain));
         }
         kinds.iter().for_each(|kind| add_new(&mut link.kinds, *kind));
@@ -154,7 +162,7 @@ impl<'o> Collector<'o> {
 
     fn finish(mut self) -> LinkList {
         self.list.too_many |= self.redirects.exhausted();
-        let mut seen: HashSet<&[u8]> = HashSet::new();
+        let mut seen = Distinct::default();
         let distinct = self.list.links.iter().flat_map(|link| &link.cleaned).filter(|form| seen.insert(form));
         self.list.uris = distinct.cloned().collect();
         self.list

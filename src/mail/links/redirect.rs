@@ -1,19 +1,49 @@
 //! Redirectors: links that carry another link (`redirector_pattern`), followed for a bounded number of steps.
 
 use crate::base::limits;
-use crate::mail::html::Text;
-use crate::pattern::Pattern;
+use crate::mail::html::{Text, octets_of};
+use crate::pattern::{Pattern, PatternSet, Usual};
+use std::sync::{Arc, OnceLock};
+
+/// `redirector_pattern`, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Redirectors {
+    patterns: Vec<Pattern>,
+    /// Tells which of them may match; made when first asked.
+    set: OnceLock<Arc<PatternSet>>,
+}
+
+/// Links like those that will be searched.
+const USUAL: &[u8] = b"http://www.example.com/\nhttps://www.example.org/path/page.html?id=1&x=2\nhttps://example.net/x\n\
+    http://mail.example.com/a?q=b\nhttps://www.example.com/index.php?a=b\nmailto:user@example.com\n";
+
+impl Redirectors {
+    pub fn push(&mut self, pattern: Pattern) {
+        self.patterns.push(pattern);
+        self.set = OnceLock::new();
+    }
+
+    /// Patterns that may match, in order.
+    fn candidates(&self, subject: &[u8]) -> impl Iterator<Item = &Pattern> {
+        let mut numbers = Vec::new();
+        if !self.patterns.is_empty() {
+            let set = self.set.get_or_init(|| Arc::new(PatternSet::new(self.patterns.iter().cloned(), &Usual::new(USUAL))));
+            set.candidates(subject, &mut numbers);
+        }
+        numbers.into_iter().filter_map(|number| self.patterns.get(number as usize))
+    }
+}
 
 pub struct Redirects<'p> {
-    patterns: &'p [Pattern],
+    redirectors: &'p Redirectors,
     /// Octets that may still be searched for this message.
     budget: usize,
     exhausted: bool,
 }
 
 impl<'p> Redirects<'p> {
-    pub fn new(patterns: &'p [Pattern]) -> Self {
-        Redirects { patterns, budget: limits::REDIRECTOR_BYTES, exhausted: false }
+    pub fn new(redirectors: &'p Redirectors) -> Self {
+        Redirects { redirectors, budget: limits::REDIRECTOR_BYTES, exhausted: false }
     }
 
     pub fn exhausted(&self) -> bool {
@@ -21,24 +51,24 @@ impl<'p> Redirects<'p> {
     }
 
     /// The link that `whole` leads to, by the patterns or else by an inner `http:` in what follows the host.
-    pub fn target(&mut self, whole: &Text, rest: &str) -> Option<Text> {
-        if self.budget < whole.chars.len() {
+    pub fn target(&mut self, whole: &str, wide: bool, rest: &str) -> Option<Text> {
+        if self.budget < whole.len() {
             self.exhausted = true;
             return None;
         }
-        self.budget -= whole.chars.len();
-        self.by_pattern(whole).or_else(|| inner_link(rest).map(|chars| Text { chars: chars.to_owned(), wide: whole.wide }))
+        self.budget -= whole.len();
+        self.by_pattern(whole, wide).or_else(|| inner_link(rest).map(|chars| Text { chars: chars.to_owned(), wide }))
     }
 
-    fn by_pattern(&self, whole: &Text) -> Option<Text> {
-        let subject = whole.octets();
-        self.patterns.iter().find_map(|pattern| {
+    fn by_pattern(&self, whole: &str, wide: bool) -> Option<Text> {
+        let subject = octets_of(whole, wide);
+        self.redirectors.candidates(&subject).find_map(|pattern| {
             let range = pattern.captures(&subject)?.into_iter().nth(1)??;
             let target = subject.get(range)?;
             if !target.contains(&b'.') {
                 return None;
             }
-            Some(match whole.wide {
+            Some(match wide {
                 true => Text { chars: String::from_utf8_lossy(target).into_owned(), wide: true },
                 false => Text::of_octets(target),
             })
@@ -79,10 +109,11 @@ mod tests {
 
     #[test]
     fn the_search_ends_when_its_budget_does() {
-        let mut redirects = Redirects { patterns: &[], budget: 30, exhausted: false };
-        let link = Text::of_octets(b"http://a/http://b.example");
-        assert!(redirects.target(&link, "/http://b.example").is_some());
-        assert!(redirects.target(&link, "/http://b.example").is_none());
+        let redirectors = Redirectors::default();
+        let mut redirects = Redirects { redirectors: &redirectors, budget: 30, exhausted: false };
+        let link = "http://a/http://b.example";
+        assert!(redirects.target(link, false, "/http://b.example").is_some());
+        assert!(redirects.target(link, false, "/http://b.example").is_none());
         assert!(redirects.exhausted());
     }
 }

@@ -2,9 +2,9 @@
 
 use super::LinkKind;
 use super::canonical::url_encode;
+use super::distinct::Distinct;
 use crate::mail::domains::{DomainTables, is_host_name};
 use crate::mail::html::Text;
-use std::collections::HashSet;
 
 pub struct Found {
     pub uri: Text,
@@ -73,7 +73,7 @@ enum Form {
 
 /// Links of all paragraphs, each raw form once.
 pub fn scan(paragraphs: &[Vec<u8>], tables: &DomainTables) -> Vec<Found> {
-    let mut seen: HashSet<&[u8]> = HashSet::new();
+    let mut seen = Distinct::default();
     let mut found = Vec::new();
     for paragraph in paragraphs {
         // Every form of a link holds one of these.
@@ -88,6 +88,7 @@ pub fn scan(paragraphs: &[Vec<u8>], tables: &DomainTables) -> Vec<Found> {
             next_end: 0,
             next_mail_end: 0,
             next_at: 0,
+            next_sign: 0,
         };
         while let Some((start, end, form)) = scanner.next() {
             let whole = paragraph.get(start..end).unwrap_or(&[]);
@@ -219,6 +220,8 @@ struct Scanner<'t> {
     next_mail_end: usize,
     /// The next octet that ends an address or is `@`.
     next_at: usize,
+    /// The next `.`, `:` or `@`: before the word that it stands in, nothing begins.
+    next_sign: usize,
 }
 
 /// The first place at or after `from` whose octet is of the class; `known` is such a place for an earlier `from`.
@@ -239,6 +242,7 @@ impl Scanner<'_> {
 
     fn next(&mut self) -> Option<(usize, usize, Form)> {
         while self.at < self.text.len() {
+            self.skip_plain_words()?;
             let start = self.at;
             if let Some((end, form)) = self.link_at(start) {
                 self.at = end;
@@ -253,6 +257,19 @@ impl Scanner<'_> {
             }
         }
         None
+    }
+
+    /// Goes on to the text that the next `.`, `:` or `@` stands in: every form of a link holds one of them, and none holds
+    /// what ends an address before the first of them. `None`: there is no other.
+    fn skip_plain_words(&mut self) -> Option<()> {
+        if self.next_sign < self.at || self.next_sign == 0 {
+            let rest = self.text.get(self.at..)?;
+            let sign = memchr::memchr3(b'.', b':', b'@', rest)?;
+            let plain = rest.get(..sign)?.iter().rposition(|b| CLASSES[usize::from(*b)] & class::END_MAIL != 0);
+            self.next_sign = self.at + sign;
+            self.at += plain.map_or(0, |at| at + 1);
+        }
+        Some(())
     }
 
     fn link_at(&mut self, start: usize) -> Option<(usize, Form)> {

@@ -3,19 +3,19 @@
 use super::run::Run;
 use crate::outcome::{Evidence, Findings, Hit, View};
 use crate::rules::model::{EvalKind, Rule, Test};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The name SpamAssassin gives to the end of an evaluation before its time, and to one that ran out of it.
 const SHORTCIRCUIT: &str = "SHORTCIRCUIT";
 const TIME_LIMIT_EXCEEDED: &str = "TIME_LIMIT_EXCEEDED";
 
-pub fn make(run: Run<'_, '_>) -> Findings {
-    let board = &run.board;
-    let mut evidence: BTreeMap<u32, Vec<Evidence>> = BTreeMap::new();
-    for (rule, found) in board.evidence.iter().cloned() {
+pub fn make(mut run: Run<'_, '_>) -> Findings {
+    let mut evidence: HashMap<u32, Vec<Evidence>> = HashMap::new();
+    for (rule, found) in std::mem::take(&mut run.board.evidence) {
         evidence.entry(rule).or_default().push(found);
     }
+    let board = &run.board;
     for meta in run.plan.metas.iter().filter(|meta| board.count(meta.rule) > 0 && board.keeps(meta.rule)) {
         for name in board.took(meta) {
             let text = name.as_bytes().to_vec();
@@ -24,19 +24,28 @@ pub fn make(run: Run<'_, '_>) -> Findings {
     }
     let mut findings = Findings { required: run.options.number("required_score", 5.0), ..Findings::default() };
     let mut total = 0.0;
+    let mut subrules: Vec<(Arc<str>, u32)> = Vec::with_capacity(board.hits.len());
+    // Rules stand in the order of their names.
+    let mut by_name = board.hits.clone();
+    by_name.sort_unstable();
     for at in &board.hits {
+        if board.rule(*at).is_some_and(|rule| !rule.name.starts_with("__")) {
+            total += run.plan.score(*at) * f64::from(board.count(*at));
+        }
+    }
+    for at in &by_name {
         let (Some(rule), count) = (board.rule(*at), board.count(*at)) else { continue };
         let score = run.plan.score(*at);
         if rule.name.starts_with("__") {
-            findings.subrules.insert(Arc::clone(&rule.name), count);
+            subrules.push((Arc::clone(&rule.name), count));
             if run.circumstances.explain {
                 findings.support.push(hit(rule, 0.0, count, evidence.remove(at).unwrap_or_default()));
             }
         } else {
-            total += score * f64::from(count);
             findings.hits.push(hit(rule, score, count, evidence.remove(at).unwrap_or_default()));
         }
     }
+    findings.subrules = subrules.into_iter().collect();
     for (name, score) in extra(&run) {
         total += score;
         let known = run.board.rules.iter().find(|rule| &*rule.name == name);

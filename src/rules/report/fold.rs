@@ -17,29 +17,32 @@ pub(super) fn wrap(text: &[u8], prefix: &[u8], first: &[u8], width: usize, overf
 }
 
 fn broken(text: &[u8], prefix: &[u8], first: &[u8], width: usize, overflow: bool, at: Break) -> Vec<u8> {
-    let pieces = pieces(text, at);
-    let mut queue: std::collections::VecDeque<&[u8]> = pieces.into();
-    if !first.is_empty() {
-        queue.push_front(first);
-    }
-    let mut lines: Vec<Vec<u8>> = Vec::new();
-    let mut line: Vec<u8> = queue.pop_front().unwrap_or_default().to_vec();
+    let mut queue = Some(first).filter(|first| !first.is_empty()).into_iter().chain(pieces(text, at)).peekable();
+    let mut out: Vec<u8> = Vec::with_capacity(first.len() + text.len() + text.len() / 8 + 16);
+    out.extend_from_slice(queue.next().unwrap_or_default());
+    // Where the last line begins, and its columns.
+    let (mut start, mut filled) = (0, columns(&out));
     let mut grown = false;
-    while let Some(next) = queue.front() {
-        let more = if grown && !overflow { columns(next) } else { 0 };
-        if columns(&line) + more <= width {
-            line.extend_from_slice(next);
-            queue.pop_front();
+    while let Some(next) = queue.peek() {
+        let needed = columns(next);
+        let more = if grown && !overflow { needed } else { 0 };
+        if filled + more <= width {
+            out.extend_from_slice(next);
+            filled += needed;
+            queue.next();
             grown = true;
         } else {
+            let line = out.get(start..).unwrap_or_default();
             let end = line.iter().rposition(|octet| !octet.is_ascii_whitespace()).map_or(0, |at| at + 1);
-            line.truncate(end);
-            lines.push(std::mem::replace(&mut line, prefix.to_vec()));
+            out.truncate(start + end);
+            out.push(b'\n');
+            start = out.len();
+            out.extend_from_slice(prefix);
+            filled = columns(prefix);
             grown = false;
         }
     }
-    lines.push(line);
-    lines.join(&b'\n')
+    out
 }
 
 /// A tabulator counts for eight columns.
@@ -49,7 +52,7 @@ fn columns(text: &[u8]) -> usize {
 
 /// Perl's split with its separators kept; for `Behind` the separators are empty.
 fn pieces(text: &[u8], at: Break) -> Vec<&[u8]> {
-    let mut found: Vec<&[u8]> = Vec::new();
+    let mut found: Vec<&[u8]> = Vec::with_capacity(text.len() / 4 + 1);
     let mut from = 0;
     for (place, octet) in text.iter().enumerate() {
         let space = matches!(octet, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c);
@@ -75,8 +78,13 @@ fn pieces(text: &[u8], at: Break) -> Vec<&[u8]> {
 /// The value of a field, broken so that no line passes 79 columns where it can be helped.
 pub(super) fn field(name: &str, value: &[u8]) -> Vec<u8> {
     const MARK: &[u8] = b"!!";
+    const PREFIX: usize = "X-Spam-".len();
+    const WIDTH: usize = 79;
+    if PREFIX + name.len() + MARK.len() + columns(value) <= WIDTH && !name.contains(['!', '\t']) && !value.contains(&b'\n') {
+        return value.to_vec();
+    }
     let whole = [b"X-Spam-", name.as_bytes(), MARK, value].concat();
-    let wrapped = broken(&whole, b"\t", b"", 79, false, Break::Behind);
+    let wrapped = broken(&whole, b"\t", b"", WIDTH, false, Break::Behind);
     let full: Vec<&[u8]> = wrapped.split(|octet| *octet == b'\n').collect();
     let last = full.len().saturating_sub(1);
     let kept: Vec<&[u8]> = full
@@ -109,7 +117,10 @@ pub(super) fn lines(value: &[u8]) -> Vec<u8> {
 }
 
 /// Encoded words (RFC 2047) for what is not printable ASCII, line by line.
-pub(super) fn encoded(value: &[u8]) -> Vec<u8> {
+pub(super) fn encoded(value: Vec<u8>) -> Vec<u8> {
+    if value.iter().all(|octet| is_plain(octet) || *octet == b'\n') {
+        return value;
+    }
     let mut out = Vec::with_capacity(value.len());
     for line in value.split_inclusive(|octet| *octet == b'\n') {
         encode_line(line, &mut out);
@@ -204,9 +215,9 @@ mod tests {
 
     #[test]
     fn what_is_not_ascii_becomes_an_encoded_word() {
-        assert_eq!(text(encoded("a é b".as_bytes())), "a =?UTF-8?B?w6k=?= b");
-        assert_eq!(text(encoded("abcdefghé x".as_bytes())), "=?UTF-8?Q?abcdefgh=C3=A9?= x");
-        assert_eq!(text(encoded(b"plain\n\ttext")), "plain\n\ttext");
+        assert_eq!(text(encoded("a é b".into())), "a =?UTF-8?B?w6k=?= b");
+        assert_eq!(text(encoded("abcdefghé x".into())), "=?UTF-8?Q?abcdefgh=C3=A9?= x");
+        assert_eq!(text(encoded(b"plain\n\ttext".to_vec())), "plain\n\ttext");
     }
 
     #[test]

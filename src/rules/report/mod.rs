@@ -75,7 +75,7 @@ impl<'r> Rendering<'r, '_> {
         } else {
             fold::field(name, &value)
         };
-        fold::encoded(&folded)
+        fold::encoded(folded)
     }
 
     /// The tags that `rewrite_header` puts into Subject, From and To, expanded, on one line.
@@ -89,7 +89,7 @@ impl<'r> Rendering<'r, '_> {
     /// that of a hash, here that of names. A rule with `tflags multiple` stands there once for each hit.
     fn hits_in_order(&self) -> Vec<&'r Hit> {
         let mut hits: Vec<&Hit> = self.findings.hits.iter().collect();
-        hits.sort_by_key(|hit| {
+        hits.sort_by_cached_key(|hit| {
             let rule = self.set.get(&hit.rule);
             (rule.map_or(i32::MAX, |rule| rule.priority), rule.map_or(u8::MAX, |rule| summary::turn(&rule.test)))
         });

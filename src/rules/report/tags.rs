@@ -95,8 +95,9 @@ impl Rendering<'_, '_> {
         format!("{points:.3}").parse().unwrap_or(points)
     }
 
-    fn tests(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.hits_in_order().iter().map(|hit| hit.rule.to_string()).collect();
+    fn tests(&self) -> Vec<&str> {
+        let hits = self.findings.hits.iter();
+        let mut names: Vec<&str> = hits.flat_map(|hit| std::iter::repeat_n(&*hit.rule, hit.count.max(1) as usize)).collect();
         names.sort();
         names
     }
@@ -226,7 +227,8 @@ fn separator(argument: Option<&str>) -> &str {
     argument.filter(|text| !text.is_empty() && *text != "0").unwrap_or(",")
 }
 
-fn joined(names: Vec<String>, separator: &str) -> String {
+fn joined<T: AsRef<str>>(names: Vec<T>, separator: &str) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     if names.is_empty() { "none".into() } else { names.join(separator) }
 }
 
