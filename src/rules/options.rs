@@ -2,6 +2,8 @@
 
 use crate::mail::ViewOptions;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::{Deref, DerefMut};
+use std::sync::OnceLock;
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -12,7 +14,7 @@ pub struct Options {
     /// `welcomelist_bounce_relays` … (`whitelist_from` and kin are other spellings of these).
     pub lists: HashMap<String, AddressList>,
     /// Lists whose entries name a second thing: `welcomelist_from_rcvd`, `def_welcomelist_from_dkim` …
-    pub paired_lists: HashMap<String, Vec<PairedEntry>>,
+    pub paired_lists: HashMap<String, PairedList>,
     /// `enlist_uri_host`, `blocklist_uri_host` (BLOCK), `welcomelist_uri_host` (WELCOME): list name, then host, then
     /// whether it is listed (`!host` is not).
     pub uri_hosts: BTreeMap<String, HashMap<String, bool>>,
@@ -184,6 +186,60 @@ impl PairedEntry {
     /// Whether it covers an address in lower case.
     pub fn covers(&self, address: &str) -> bool {
         glob_covers(self.address.as_bytes(), address.strip_suffix('\n').unwrap_or(address).as_bytes())
+    }
+}
+
+/// Entries in order, and where to look for those that may cover an address.
+#[derive(Clone, Debug, Default)]
+pub struct PairedList {
+    entries: Vec<PairedEntry>,
+    ends: OnceLock<Ends>,
+}
+
+/// Places of entries by their last eight octets where these are literal, and of all others.
+#[derive(Clone, Debug, Default)]
+struct Ends {
+    literal: HashMap<[u8; 8], Vec<usize>>,
+    others: Vec<usize>,
+}
+
+impl Ends {
+    fn of(entries: &[PairedEntry]) -> Ends {
+        let mut ends = Ends::default();
+        for (at, entry) in entries.iter().enumerate() {
+            match entry.address.as_bytes().last_chunk::<8>() {
+                Some(end) if !end.iter().any(|octet| matches!(octet, b'*' | b'?')) => ends.literal.entry(*end).or_default().push(at),
+                Some(_) | None => ends.others.push(at),
+            }
+        }
+        ends
+    }
+}
+
+impl PairedList {
+    /// The entries, in order, that cover an address in lower case.
+    pub fn covering(&self, address: &str) -> Vec<&PairedEntry> {
+        let ends = self.ends.get_or_init(|| Ends::of(&self.entries));
+        let line = address.strip_suffix('\n').unwrap_or(address);
+        let literal = line.as_bytes().last_chunk::<8>().and_then(|end| ends.literal.get(end));
+        let mut places: Vec<usize> = literal.into_iter().flatten().chain(&ends.others).copied().collect();
+        places.sort_unstable();
+        places.iter().filter_map(|at| self.entries.get(*at)).filter(|entry| entry.covers(address)).collect()
+    }
+}
+
+impl Deref for PairedList {
+    type Target = Vec<PairedEntry>;
+
+    fn deref(&self) -> &Vec<PairedEntry> {
+        &self.entries
+    }
+}
+
+impl DerefMut for PairedList {
+    fn deref_mut(&mut self) -> &mut Vec<PairedEntry> {
+        self.ends = OnceLock::new();
+        &mut self.entries
     }
 }
 

@@ -70,11 +70,18 @@ static TRACES: [Trace; 10] = [
     Trace { needs: &[" by ", " ("], shape: Shape::new(r"(?i: \(via (?P<word>HTTP.?)\)(?: |;|$))"), name: Name::Word },
 ];
 
+/// Whether ` (via http` stands in a line, in any case.
+fn names_web(line: &[u8]) -> bool {
+    memmem::find_iter(line, b" (").any(|at| line.get(at + 2..at + 10).is_some_and(|word| word.eq_ignore_ascii_case(b"via http")))
+}
+
 static VERSION: Shape = Shape::new(r"\(version=(?P<word>[^ ]+) cipher=(?P<by>[^\)]+)\)");
 
 /// The method, empty for none.
 pub fn method(line: &[u8]) -> String {
-    TRACES.iter().find_map(|trace| trace.of(line)).unwrap_or_default()
+    let [others @ .., web] = &TRACES;
+    let by_web = || if names_web(line) { web.of(line) } else { None };
+    others.iter().find_map(|trace| trace.of(line)).or_else(by_web).unwrap_or_default()
 }
 
 impl Trace {

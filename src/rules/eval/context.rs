@@ -72,7 +72,10 @@ impl<'m> Context<'_, 'm> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     pub list: Vec<Vec<u8>>,
-    scalar: Vec<u8>,
+    /// The values in one string, where that is not the first one.
+    joined: Vec<u8>,
+    /// The first value alone is the string.
+    single: bool,
 }
 
 impl Header {
@@ -80,13 +83,8 @@ impl Header {
         // PerMsgStatus, get: a query for addresses and kin gives the first value, others give all values joined.
         let single = query == "EnvelopeFrom"
             || query.split(':').skip(1).any(|word| matches!(word, "addr" | "name" | "host" | "domain" | "ip" | "revip"));
-        let scalar = if single {
-            let first = list.first().map_or(&[][..], Vec::as_slice);
-            first.strip_suffix(b"\n").unwrap_or(first).to_vec()
-        } else {
-            list.concat()
-        };
-        Header { list, scalar }
+        let joined = if single || list.len() < 2 { Vec::new() } else { list.concat() };
+        Header { list, joined, single }
     }
 
     pub fn is_present(&self) -> bool {
@@ -95,14 +93,19 @@ impl Header {
 
     /// The value in one string; empty where absent.
     pub fn text(&self) -> &[u8] {
-        &self.scalar
+        match self.list.as_slice() {
+            [] => &[],
+            [first, ..] if self.single => first.strip_suffix(b"\n").unwrap_or(first),
+            [only] => only,
+            _ => &self.joined,
+        }
     }
 }
 
 /// What was computed before on this message, and what functions left for the report.
 #[derive(Default)]
 pub struct Memo {
-    headers: RefCell<HashMap<Box<str>, Arc<Header>>>,
+    headers: RefCell<HashMap<Box<str>, Arc<Header>, foldhash::fast::RandomState>>,
     tags: RefCell<BTreeMap<String, String>>,
     pub(super) times: OnceCell<date::Times>,
     pub(super) recipients: OnceCell<header::Recipients>,

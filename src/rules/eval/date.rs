@@ -251,8 +251,32 @@ fn date_of(context: &Context<'_, '_>, name: &'static str) -> Option<i64> {
 }
 
 fn time_within(line: &[u8]) -> Option<i64> {
-    let found = pattern!(r"\s.?\d+ \S\S\S \d+ \d+:\d+:\d+ \S+").find(line)?;
-    parse(found.as_bytes())
+    parse(clock_within(line)?)
+}
+
+/// `\s.?\d+ \S\S\S \d+ \d+:\d+:\d+ \S+`
+fn clock_within(line: &[u8]) -> Option<&[u8]> {
+    let is_space = |octet: &u8| super::perl::is_space(*octet);
+    let places = line.iter().enumerate().filter(|(_, octet)| is_space(octet)).map(|(at, _)| at);
+    let end_of = |at: usize| {
+        let mut rest = Text(line.get(at + 1..)?);
+        let first = *rest.0.first()?;
+        if !first.is_ascii_digit() {
+            rest.0 = rest.0.get(1..).filter(|_| first != b'\n')?;
+        }
+        rest.digits(1..=usize::MAX)?;
+        rest.octet(b' ')?;
+        let (_, after) = rest.0.split_at_checked(3).filter(|(month, _)| !month.iter().any(|octet| is_space(octet)))?;
+        rest.0 = after;
+        rest.octet(b' ')?;
+        for end in *b" :: " {
+            rest.digits(1..=usize::MAX)?;
+            rest.octet(end)?;
+        }
+        let zone = rest.0.iter().take_while(|octet| !is_space(octet)).count();
+        (zone > 0).then(|| line.len() - rest.0.len() + zone)
+    };
+    places.into_iter().find_map(|at| line.get(at..end_of(at)?))
 }
 
 /// Times of Received fields, and the latest one of fields that a local fetchmail wrote.
@@ -330,6 +354,24 @@ fn check_outlook_message_id(context: &Context<'_, '_>, _: &[String]) -> Answered
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_clock_of_a_received_field_is_found_as_the_pattern_finds_it() {
+        let form = super::super::perl::compile(r"\s.?\d+ \S\S\S \d+ \d+:\d+:\d+ \S+");
+        let pieces = [" ", "1", "23", "Jan", ":", "2:", "x", "\t", "\n", " 5 Feb 2020 ", "10:11:12 ", "+0000", ";", "é", "2002 1:2:3 Z"];
+        let (mut state, mut hits) = (7u64, 0);
+        for _ in 0..40_000 {
+            let mut line = String::new();
+            for _ in 0..(state >> 40) % 9 + 2 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                line.push_str(pieces[(state >> 33) as usize % pieces.len()]);
+            }
+            let found = form.find(line.as_bytes()).map(|found| found.as_bytes());
+            hits += u32::from(found.is_some());
+            assert_eq!(clock_within(line.as_bytes()), found, "{line:?}");
+        }
+        assert!(hits > 100, "{hits}");
+    }
 
     #[test]
     fn dates_are_read_as_leniently_as_spamassassin_reads_them() {

@@ -233,13 +233,13 @@ fn practice(context: &Context<'_, '_>, wanted: &str, domains: &[String]) -> Answ
 fn accepted(context: &Context<'_, '_>, (paired, plain): (&str, &str)) -> Vec<(String, String)> {
     let pairs = context.options.paired_lists.get(paired);
     let list = context.options.lists.get(plain).filter(|list| !list.is_empty());
-    if pairs.is_none_or(Vec::is_empty) && list.is_none() {
+    if pairs.is_none_or(|pairs| pairs.is_empty()) && list.is_none() {
         return Vec::new();
     }
     let mut found = Vec::new();
     for author in authors(context) {
         let lower = author.to_ascii_lowercase();
-        for entry in pairs.into_iter().flatten().filter(|entry| entry.covers(&lower)) {
+        for entry in pairs.into_iter().flat_map(|pairs| pairs.covering(&lower)) {
             found.extend(entry.partners.iter().map(|partner| (author.clone(), partner.clone())));
         }
         if list.is_some_and(|list| list.covers(&author)) {

@@ -25,7 +25,13 @@ fn from_ends_in(context: &Context<'_, '_>, pattern: &regex::bytes::Regex) -> boo
 }
 
 fn check_for_fake_aol_relay_in_rcvd(context: &Context<'_, '_>, _: &[String]) -> Answered {
-    let received = squeeze(context.header("Received").text());
+    let received = context.header("Received");
+    let holds_mark = memchr::memchr_iter(b'-', received.text())
+        .any(|at| received.text()[..at].last_chunk().is_some_and(|word: &[u8; 3]| word.eq_ignore_ascii_case(b"rly")));
+    if !holds_mark {
+        return Answered::Miss;
+    }
+    let received = squeeze(received.text());
     let claimed = pattern!(r"(?i) rly-[a-z][a-z]\d\d\.").is_match(&received);
     let real = || pattern!(r"/AOL-\d+\.\d+\.\d+\)|ESMTP id (?:RELAY|MAILRELAY|MAILIN)").is_match(&received);
     (claimed && !real()).into()

@@ -87,8 +87,12 @@ fn lower(list: &[Vec<u8>]) -> Vec<String> {
 
 fn check_freemail_header(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
     let Some(name) = arguments.first().filter(|_| is_available(context)) else { return Answered::Miss };
-    let Ok(filter) = filter(arguments, 1) else { return Answered::Miss };
     let found = lower(&context.header_of(&format!("{name}:addr")).list);
+    // The rule's pattern is looked up for those alone that it can matter to.
+    if !found.iter().any(|address| is_freemail(context, address)) {
+        return Answered::Miss;
+    }
+    let Ok(filter) = filter(arguments, 1) else { return Answered::Miss };
     match found.iter().find(|address| is_freemail(context, address) && passes(filter.as_ref(), address)) {
         Some(address) => described(context, address),
         None => Answered::Miss,

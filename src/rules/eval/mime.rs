@@ -121,7 +121,7 @@ fn count_octets(counts: &mut Counts, sums: &mut Sums, part: &Part, declared: &Co
     let is_ascii = is_plain && declared.charset.as_deref().is_none_or(|charset| charset == "us-ascii");
     let is_bare = is_plain && matches!(part.encoding.as_str(), "" | "7bit" | "8bit");
     let is_quoted = part.encoding == "quoted-printable";
-    if is_ascii && raw.iter().any(|octet| matches!(octet, 0 | b'\r' | 0x80..)) {
+    if is_ascii && (!raw.is_ascii() || memchr::memchr2(0, b'\r', raw).is_some()) {
         let lines = raw.split(|octet| *octet == b'\n');
         let illegal = lines.filter(|line| line.iter().any(|octet| matches!(octet, 0 | b'\r' | 0x80..))).count();
         counts.ascii_illegal += u32::try_from(illegal).unwrap_or(u32::MAX);

@@ -140,8 +140,16 @@ fn trail(context: &Context<'_, '_>) -> Trail {
     })
 }
 
+/// `^\w+(?:[\w.-]+\.)+\w+$`
 fn is_host(name: &str) -> bool {
-    pattern!(r"^\w+(?:[\w.-]+\.)+\w+$").is_match(name.as_bytes())
+    let is_word = super::perl::is_word;
+    name.rsplit_once('.').is_some_and(|(before, last)| {
+        before.len() > 1
+            && before.bytes().next().is_some_and(is_word)
+            && before.bytes().all(|octet| is_word(octet) || matches!(octet, b'.' | b'-'))
+            && !last.is_empty()
+            && last.bytes().all(is_word)
+    })
 }
 
 fn far_helo(helo: &str, ip: &str) -> bool {

@@ -128,11 +128,11 @@ fn received(context: &Context<'_, '_>, name: &str, address: &str) -> Welcome {
     let Some(entries) = context.options.paired_lists.get(name) else { return Welcome::No };
     let relays = witnesses(context);
     let lower = address.to_ascii_lowercase();
-    let mut listed = entries.iter().filter(|entry| entry.covers(&lower)).peekable();
-    if relays.is_empty() || listed.peek().is_none() {
+    let listed = entries.covering(&lower);
+    if relays.is_empty() || listed.is_empty() {
         return Welcome::No;
     }
-    if listed.any(|entry| came_from(entry, &relays)) {
+    if listed.iter().any(|entry| came_from(entry, &relays)) {
         return Welcome::Yes;
     }
     // welcomelist_allows_relays: these may come from anywhere.
