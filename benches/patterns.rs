@@ -93,12 +93,13 @@ fn gated(group: &Group, texts: &[Vec<u8>], candidates: &mut Candidates, counts: 
     let mut tried = 0;
     for text in texts {
         group.set.scan(text, candidates);
-        for number in candidates.patterns() {
+        for candidate in candidates.iter() {
+            let number = candidate.pattern;
             let left = group.most[number as usize].saturating_sub(counts[number as usize]);
             if left == 1 {
-                counts[number as usize] += u32::from(matches!(group.set.find(text, candidates, number), Found::Hit(_)));
+                counts[number as usize] += u32::from(matches!(group.set.find(text, candidates, candidate), Found::Hit(_)));
             } else if left > 0 {
-                counts[number as usize] += tally(group.set.find_iter(text, candidates, number), left);
+                counts[number as usize] += tally(group.set.find_iter(text, candidates, candidate), left);
             }
             tried += 1;
         }

@@ -121,7 +121,15 @@ struct Entry<'m> {
 /// The parsed set of top fields. Fields that claim to be our own results (`X-Spam-…`) are not in it.
 pub(super) struct Headers<'m> {
     entries: Vec<Entry<'m>>,
+    /// One bit for each kind of name that is there, so that most of those that are not are known without a look.
+    kinds: u64,
     all: OnceLock<Vec<u8>>,
+}
+
+/// The bit of a name, whatever its case: by its length and its last letter.
+fn kind(name: &[u8]) -> u64 {
+    let last = name.last().map_or(0, |octet| octet & 0x1f);
+    1 << ((name.len() as u32 * 11 + u32::from(last)) % 64)
 }
 
 impl<'m> Headers<'m> {
@@ -140,17 +148,23 @@ impl<'m> Headers<'m> {
                 cooked: OnceLock::new(),
             })
             .collect();
-        Headers { entries, all: OnceLock::new() }
+        Headers::of(entries)
+    }
+
+    fn of(entries: Vec<Entry<'m>>) -> Self {
+        let kinds = entries.iter().fold(0, |kinds, entry| kinds | kind(entry.name));
+        Headers { entries, kinds, all: OnceLock::new() }
     }
 
     /// The fields of a part.
     pub fn of_part(part: &'m Part) -> Self {
         let entries = part.fields().map(|(name, raw)| Entry { name, raw, cooked: OnceLock::new() }).collect();
-        Headers { entries, all: OnceLock::new() }
+        Headers::of(entries)
     }
 
     fn named<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a Entry<'m>> {
-        self.entries.iter().filter(move |e| e.name.eq_ignore_ascii_case(name.as_bytes()))
+        let entries = if self.kinds & kind(name.as_bytes()) == 0 { &[][..] } else { &self.entries };
+        entries.iter().filter(move |e| e.name.eq_ignore_ascii_case(name.as_bytes()))
     }
 
     pub fn raw<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a [u8]> {

@@ -193,10 +193,12 @@ impl<'m> Reading<'m> {
             }
             seen
         };
-        match name.to_ascii_lowercase().as_str() {
-            "x-senderdomain" => domains("EnvelopeFrom:first:addr:host").into_iter().next(),
-            "x-authordomain" => Some(domains("From:addr:host").join(&b' ')).filter(|d| !d.is_empty()),
-            _ => None,
+        if name.eq_ignore_ascii_case("X-SenderDomain") {
+            domains("EnvelopeFrom:first:addr:host").into_iter().next()
+        } else if name.eq_ignore_ascii_case("X-AuthorDomain") {
+            Some(domains("From:addr:host").join(&b' ')).filter(|d| !d.is_empty())
+        } else {
+            None
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::octets::Octets;
 use super::program::*;
+use super::screen::Screen;
 use super::thread::Thread;
 
 /// A register that holds nothing.
@@ -109,6 +110,8 @@ pub struct Search<'a> {
     pub not_empty: bool,
     /// Spans of offsets where a match may begin, ascending by the first; the rest of each is the pattern's number.
     pub spans: Option<&'a [(u32, u32, u32)]>,
+    /// Asked before a start is tried.
+    pub screen: Option<&'a Screen>,
 }
 
 impl Search<'_> {
@@ -120,6 +123,7 @@ impl Search<'_> {
         }
         let mut at = self.from;
         let mut spans = self.spans;
+        let mut questions = self.screen.map(Screen::questions);
         scratch.reset(program.registers);
         loop {
             let next = match &mut spans {
@@ -136,6 +140,12 @@ impl Search<'_> {
             }
             if let Some(end) = program.leap.as_ref().and_then(|leap| leap.broken(subject, start)) {
                 at = end + 1;
+                continue;
+            }
+            if let Some(questions) = &mut questions
+                && !questions.may_begin(subject, start, steps)
+            {
+                at = start + 1;
                 continue;
             }
             match self.attempt(start, scratch, steps) {

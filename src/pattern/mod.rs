@@ -30,7 +30,7 @@ mod thread;
 mod tree;
 mod usual;
 
-pub use set::{Candidates, PatternSet};
+pub use set::{Candidate, Candidates, PatternSet};
 pub use usual::Usual;
 
 use machine::{Ending, Scratch, Search};
@@ -50,12 +50,6 @@ const WORTH_NOTING: u64 = 64;
 const COSTLY: u64 = 1 << 15;
 /// Octets that a screen passes over in the time of one step.
 const OCTETS_A_STEP: u64 = 4;
-/// Starts that are tried without asking the screen.
-const FEW_PLACES: usize = 24;
-/// Octets that a screen passes over in the time that one start takes.
-const OCTETS_A_PLACE: usize = 50;
-/// Octets of a line, about.
-const OCTETS_A_LINE: usize = 40;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
@@ -243,7 +237,7 @@ impl Pattern {
 
     /// Spans of all groups of the first match at or after `from`.
     pub fn captures_at(&self, subject: &[u8], from: usize) -> Option<Vec<Option<Range<usize>>>> {
-        let search = Search { program: self.capturing(), subject, from, not_empty: false, spans: None };
+        let search = Search { program: self.capturing(), subject, from, not_empty: false, spans: None, screen: None };
         SCRATCH.with_borrow_mut(|scratch| match search.run(scratch, &mut STEPS.clone()) {
             Ending::Hit(..) => {
                 Some((0..=self.0.groups as usize).map(|group| scratch.group(group).map(|(start, end)| start..end)).collect())
@@ -292,13 +286,12 @@ struct Walk<'a> {
     steps: u64,
     /// Where steps are added up over several searches.
     spent: Option<&'a Cell<u64>>,
-    screened: bool,
     ended: bool,
 }
 
 impl<'a> Walk<'a> {
     fn new(pattern: &'a Pattern, program: &'a Program, subject: &'a [u8]) -> Walk<'a> {
-        Walk { pattern, program, subject, spans: None, from: 0, not_empty: false, steps: STEPS, spent: None, screened: false, ended: false }
+        Walk { pattern, program, subject, spans: None, from: 0, not_empty: false, steps: STEPS, spent: None, ended: false }
     }
 
     fn next(&mut self) -> Option<Ending> {
@@ -307,7 +300,6 @@ impl<'a> Walk<'a> {
         }
         let ending = match &self.program.lone {
             Some(octets) if self.spans.is_none() => self.lone(octets),
-            _ if self.is_screened_out() => Ending::Miss,
             _ => self.search(),
         };
         match ending {
@@ -328,7 +320,9 @@ impl<'a> Walk<'a> {
     }
 
     fn search(&mut self) -> Ending {
-        let search = Search { program: self.program, subject: self.subject, from: self.from, not_empty: self.not_empty, spans: self.spans };
+        let screen = self.pattern.screen();
+        let search =
+            Search { program: self.program, subject: self.subject, from: self.from, not_empty: self.not_empty, spans: self.spans, screen };
         let before = self.steps;
         let ending = SCRATCH.with_borrow_mut(|scratch| search.run(scratch, &mut self.steps));
         let spent = before - self.steps;
@@ -340,27 +334,6 @@ impl<'a> Walk<'a> {
             self.pattern.0.searched.fetch_add(self.subject.len() as u64, Relaxed);
         }
         ending
-    }
-
-    /// Does the screen know that nothing will be found? Asked once a text, and not where few places are left to try.
-    fn is_screened_out(&mut self) -> bool {
-        if std::mem::replace(&mut self.screened, true) {
-            return false;
-        }
-        let Some(screen) = self.pattern.screen() else { return false };
-        let whole = (0, self.subject.len(), self.subject.len().saturating_sub(self.from));
-        let (first, last, octets) = self.spans.map_or(whole, |spans| {
-            let first = spans.first().map_or(0, |span| span.1 as usize);
-            spans.iter().fold((first, 0, 0), |(first, last, octets), span| {
-                (first, last.max(span.2 as usize), octets + (span.2 - span.1) as usize + 1)
-            })
-        });
-        let from = self.from.max(first);
-        let octets_a_place = if self.program.start == program::Start::Line { OCTETS_A_LINE } else { 1 };
-        let places = octets / octets_a_place;
-        places > FEW_PLACES
-            && places.saturating_mul(OCTETS_A_PLACE) > self.subject.len().saturating_sub(from)
-            && !screen.may_match(self.subject, from, last)
     }
 
     fn next_found(&mut self) -> Option<Found> {

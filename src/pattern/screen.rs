@@ -1,11 +1,12 @@
-//! A pattern loosened to what a lazy automaton decides in one pass: it says "no" for certain, or "perhaps".
+//! A pattern loosened to what a lazy automaton decides: whether a match may begin at a place, "no" for certain or "perhaps".
+//! It is asked from that place on alone: an automaton that looks for all beginnings at once has far more states to make.
 
-use super::assemble::{is_anchored, size};
+use super::assemble::size;
 use super::octets::Octets;
 use super::tree::{Assertion, Node, Repeat};
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson::{Compiler, Config, WhichCaptures};
-use regex_automata::util::pool::Pool;
+use regex_automata::util::pool::{Pool, PoolGuard};
 use regex_automata::{Anchored, Input, hybrid};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, Look, Repetition};
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -21,20 +22,18 @@ const COPIES: u32 = 6;
 const LARGE_COPIES: u32 = 3;
 /// Nodes of a large node.
 const LARGE: usize = 60;
-/// Searches after which it is seen whether the screen is worth its cost, and how often it may give up.
-const TRIAL: u32 = 64;
+/// Places after which it is seen whether the screen is worth its cost, and how often it may give up.
+const TRIAL: u32 = 256;
 const GIVEN_UP: u32 = 3;
+/// Octets that a beginning is followed before it is believed.
+const REACH: usize = 512;
 
 type MakeCache = Box<dyn Fn() -> Cache + Send + Sync + UnwindSafe + RefUnwindSafe>;
 
 pub struct Screen {
     dfa: DFA,
     caches: Pool<Cache, MakeCache>,
-    /// A match begins at the start of the text alone.
-    anchored: bool,
-    /// Octets of the longest match, where that is known.
-    longest: Option<u32>,
-    /// Searches, how many of them were let through, and how often the automaton outgrew its memory.
+    /// Places asked about, how many of them were let through, and how often the automaton outgrew its memory.
     asked: AtomicU32,
     passed: AtomicU32,
     given_up: AtomicU32,
@@ -43,7 +42,7 @@ pub struct Screen {
 impl Screen {
     pub fn new(tree: &Node) -> Option<Screen> {
         let config = Config::new().utf8(false).which_captures(WhichCaptures::None).nfa_size_limit(Some(NFA));
-        let nfa = Compiler::new().configure(config).build_from_hir(&loosened(tree, Ends::BOTH)).ok()?;
+        let nfa = Compiler::new().configure(config).build_from_hir(&loosened(tree, true)).ok()?;
         let config = hybrid::dfa::Config::new()
             .cache_capacity(CACHE)
             .skip_cache_capacity_check(true)
@@ -52,9 +51,8 @@ impl Screen {
         let dfa = DFA::builder().configure(config).build_from_nfa(nfa).ok()?;
         let maker = dfa.clone();
         let caches: Pool<Cache, MakeCache> = Pool::new(Box::new(move || maker.create_cache()));
-        let (anchored, longest) = (is_anchored(tree), tree.width().1);
         let [asked, passed, given_up] = [0; 3].map(AtomicU32::new);
-        Some(Screen { dfa, caches, anchored, longest, asked, passed, given_up })
+        Some(Screen { dfa, caches, asked, passed, given_up })
     }
 
     /// Has it turned away too little for what it costs?
@@ -63,24 +61,54 @@ impl Screen {
         self.given_up.load(Relaxed) > GIVEN_UP || asked > TRIAL && self.passed.load(Relaxed) > asked / 2
     }
 
-    /// Could a match begin from `from` to `last`?
-    pub fn may_match(&self, subject: &[u8], from: usize, last: usize) -> bool {
-        if from > subject.len() || self.anchored && from > 0 {
-            return false;
-        }
-        let end = self.longest.map_or(subject.len(), |longest| last.saturating_add(longest as usize).clamp(from, subject.len()));
-        let anchored = if self.anchored { Anchored::Yes } else { Anchored::No };
-        let input = Input::new(subject).range(from..end).anchored(anchored).earliest(true);
-        let mut cache = self.caches.get();
-        let found = self.dfa.try_search_fwd(&mut cache, &input);
-        if found.is_err() {
-            self.given_up.fetch_add(1, Relaxed);
-        }
-        // An automaton that gave up knows nothing: perhaps.
-        let perhaps = found.map_or(true, |found| found.is_some());
-        self.asked.fetch_add(1, Relaxed);
-        self.passed.fetch_add(u32::from(perhaps), Relaxed);
+    pub fn questions(&self) -> Questions<'_> {
+        Questions { screen: self, cache: self.caches.get(), asked: 0, passed: 0 }
+    }
+}
+
+/// Questions of one search to a screen.
+pub struct Questions<'s> {
+    screen: &'s Screen,
+    cache: PoolGuard<'s, Cache, MakeCache>,
+    asked: u32,
+    passed: u32,
+}
+
+impl Questions<'_> {
+    /// Could a match begin here? Octets looked at are taken off `steps`.
+    pub fn may_begin(&mut self, subject: &[u8], start: usize, steps: &mut u64) -> bool {
+        let end = subject.len().min(start + REACH);
+        let input = Input::new(subject).range(start..subject.len()).anchored(Anchored::Yes);
+        self.asked += 1;
+        let (perhaps, octets) = self.follow(&input, subject.get(start..end).unwrap_or(&[]), end == subject.len());
+        *steps = steps.saturating_sub(octets as u64 / 8);
+        self.passed += u32::from(perhaps);
         perhaps
+    }
+
+    fn follow(&mut self, input: &Input<'_>, octets: &[u8], to_end: bool) -> (bool, usize) {
+        let dfa = &self.screen.dfa;
+        let Ok(mut state) = dfa.start_state_forward(&mut self.cache, input) else { return (true, 0) };
+        for (at, octet) in octets.iter().enumerate() {
+            match dfa.next_state(&mut self.cache, state, *octet) {
+                Ok(next) if next.is_dead() => return (false, at),
+                Ok(next) if next.is_match() || next.is_quit() => return (true, at),
+                Ok(next) => state = next,
+                Err(_) => {
+                    self.screen.given_up.fetch_add(1, Relaxed);
+                    return (true, at);
+                }
+            }
+        }
+        let at_end = to_end && dfa.next_eoi_state(&mut self.cache, state).is_ok_and(|state| !state.is_match());
+        (!at_end, octets.len())
+    }
+}
+
+impl Drop for Questions<'_> {
+    fn drop(&mut self) {
+        self.screen.asked.fetch_add(self.asked, Relaxed);
+        self.screen.passed.fetch_add(self.passed, Relaxed);
     }
 }
 
@@ -95,27 +123,16 @@ fn class(octets: Octets) -> Hir {
     Hir::class(Class::Bytes(ClassBytes::new(ranges)))
 }
 
-/// Whether a node stands at the beginning, at the end of the pattern: there, what may be empty need not be looked for.
-#[derive(Clone, Copy)]
-struct Ends {
-    front: bool,
-    back: bool,
-}
-
-impl Ends {
-    const BOTH: Ends = Ends { front: true, back: true };
-    const NONE: Ends = Ends { front: false, back: false };
-}
-
 /// The tree with everything dropped that an automaton cannot judge, and large counts opened: it matches at least as much.
-fn loosened(node: &Node, ends: Ends) -> Hir {
+/// `last`: the node stands at the end of the pattern, where what may be empty need not be looked for.
+fn loosened(node: &Node, last: bool) -> Hir {
     match node {
         Node::Empty | Node::Look(_) | Node::Keep | Node::Verb(_) => Hir::empty(),
         Node::Set(set) => class(*set),
-        Node::Concat(nodes) => concat(nodes, ends),
-        Node::Alternate(nodes) => Hir::alternation(nodes.iter().map(|node| loosened(node, ends)).collect()),
-        Node::Group(_, node) | Node::Atomic(node) => loosened(node, ends),
-        Node::Repeat(repeat) => repetition(repeat, ends),
+        Node::Concat(nodes) => concat(nodes, last),
+        Node::Alternate(nodes) => Hir::alternation(nodes.iter().map(|node| loosened(node, last)).collect()),
+        Node::Group(_, node) | Node::Atomic(node) => loosened(node, last),
+        Node::Repeat(repeat) => repetition(repeat, last),
         Node::Assert(assertion) => match assertion {
             Assertion::TextStart => Hir::look(Look::Start),
             Assertion::LineStart => Hir::look(Look::StartLF),
@@ -126,43 +143,35 @@ fn loosened(node: &Node, ends: Ends) -> Hir {
             Assertion::SearchStart => Hir::empty(),
         },
         Node::Backreference(_) | Node::Recurse(_) => anything(),
-        Node::Conditional(conditional) => {
-            Hir::alternation(vec![loosened(&conditional.yes, Ends::NONE), loosened(&conditional.no, Ends::NONE)])
-        }
+        Node::Conditional(conditional) => Hir::alternation(vec![loosened(&conditional.yes, false), loosened(&conditional.no, false)]),
     }
 }
 
-fn concat(mut nodes: &[Node], ends: Ends) -> Hir {
+fn concat(mut nodes: &[Node], last: bool) -> Hir {
     // An assertion may say more than the empty match it allows.
     let idle = |node: &Node| node.width().0 == 0 && !node.any(&|node| matches!(node, Node::Assert(_)));
-    while let ([first, rest @ ..], true) = (nodes, ends.front)
-        && idle(first)
+    while let ([rest @ .., end], true) = (nodes, last)
+        && idle(end)
     {
         nodes = rest;
     }
-    while let ([rest @ .., last], true) = (nodes, ends.back)
-        && idle(last)
-    {
-        nodes = rest;
-    }
-    let last = nodes.len().saturating_sub(1);
-    let part = |(at, node)| loosened(node, Ends { front: ends.front && at == 0, back: ends.back && at == last });
+    let part = |(at, node)| loosened(node, last && at + 1 == nodes.len());
     Hir::concat(nodes.iter().enumerate().map(part).collect())
 }
 
-fn repetition(repeat: &Repeat, ends: Ends) -> Hir {
+fn repetition(repeat: &Repeat, last: bool) -> Hir {
     let kept = match &repeat.node {
         Node::Set(_) => OCTETS,
         node if size(node) > LARGE => LARGE_COPIES,
         _ => COPIES,
     };
     let min = repeat.min.min(kept);
-    if (ends.front || ends.back) && min > 0 {
-        let part = |at| loosened(&repeat.node, Ends { front: ends.front && at == 0, back: ends.back && at + 1 == min });
+    if last && min > 0 {
+        let part = |at| loosened(&repeat.node, at + 1 == min);
         return Hir::concat((0..min).map(part).collect());
     }
     let max = repeat.max.filter(|max| *max <= kept);
-    Hir::repetition(Repetition { min, max, greedy: true, sub: Box::new(loosened(&repeat.node, Ends::NONE)) })
+    Hir::repetition(Repetition { min, max, greedy: true, sub: Box::new(loosened(&repeat.node, false)) })
 }
 
 fn anything() -> Hir {

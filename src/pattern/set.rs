@@ -39,18 +39,23 @@ pub struct Candidates {
     spent: Cell<u64>,
 }
 
-/// A pattern that may match, and where it may begin.
+/// A pattern that may match the text last scanned, and where.
 #[derive(Clone, Copy, Debug)]
-struct Candidate {
-    pattern: u32,
+pub struct Candidate {
+    pub pattern: u32,
     /// Among the spans; none: anywhere.
     spans: Option<(u32, u32)>,
 }
 
 impl Candidates {
-    /// Numbers of the patterns, ascending.
-    pub fn patterns(&self) -> impl Iterator<Item = u32> + '_ {
-        self.list.iter().map(|candidate| candidate.pattern)
+    /// In order of the patterns.
+    pub fn iter(&self) -> impl Iterator<Item = Candidate> + '_ {
+        self.list.iter().copied()
+    }
+
+    pub fn of(&self, pattern: u32) -> Option<Candidate> {
+        let place = self.list.binary_search_by_key(&pattern, |candidate| candidate.pattern).ok()?;
+        self.list.get(place).copied()
     }
 
     /// Have searches taken all the steps that one message is allowed?
@@ -112,7 +117,7 @@ impl PatternSet {
     pub fn candidates(&self, text: &[u8], found: &mut Vec<u32>) {
         CANDIDATES.with_borrow_mut(|candidates| {
             self.scan(text, candidates);
-            found.extend(candidates.patterns());
+            found.extend(candidates.iter().map(|candidate| candidate.pattern));
         });
     }
 
@@ -151,28 +156,25 @@ impl PatternSet {
         }
     }
 
-    /// How often the pattern of this number hits in the text last scanned, up to `max`: as `Pattern::count`, but tried only
-    /// where the scan saw a reason to.
-    pub fn count(&self, text: &[u8], candidates: &Candidates, pattern: u32, max: u32) -> Count {
-        self.walk(text, candidates, pattern).map_or_else(Count::default, |mut walk| walk.count(max))
+    /// How often the candidate hits in its text, up to `max`: as `Pattern::count`, but tried only where the scan saw a reason to.
+    pub fn count(&self, text: &[u8], candidates: &Candidates, candidate: Candidate, max: u32) -> Count {
+        self.walk(text, candidates, candidate).map_or_else(Count::default, |mut walk| walk.count(max))
     }
 
-    /// The first match of the pattern of this number in the text last scanned.
-    pub fn find(&self, text: &[u8], candidates: &Candidates, pattern: u32) -> Found {
-        self.walk(text, candidates, pattern).and_then(|mut walk| walk.next_found()).unwrap_or(Found::Miss)
+    /// The first match of the candidate in its text.
+    pub fn find(&self, text: &[u8], candidates: &Candidates, candidate: Candidate) -> Found {
+        self.walk(text, candidates, candidate).and_then(|mut walk| walk.next_found()).unwrap_or(Found::Miss)
     }
 
-    /// All matches of the pattern of this number in the text last scanned, as `Pattern::find_iter` gives them.
-    pub fn find_iter<'a>(&'a self, text: &'a [u8], candidates: &'a Candidates, pattern: u32) -> impl Iterator<Item = Found> + 'a {
-        let mut walk = self.walk(text, candidates, pattern);
+    /// All matches of the candidate in its text, as `Pattern::find_iter` gives them.
+    pub fn find_iter<'a>(&'a self, text: &'a [u8], candidates: &'a Candidates, candidate: Candidate) -> impl Iterator<Item = Found> + 'a {
+        let mut walk = self.walk(text, candidates, candidate);
         std::iter::from_fn(move || walk.as_mut().and_then(Walk::next_found))
     }
 
-    fn walk<'a>(&'a self, text: &'a [u8], candidates: &'a Candidates, number: u32) -> Option<Walk<'a>> {
-        let pattern = self.patterns.get(number as usize)?;
-        let place = candidates.list.binary_search_by_key(&number, |candidate| candidate.pattern).ok()?;
-        let spans = candidates.list.get(place)?.spans;
-        let spans = spans.and_then(|(from, to)| candidates.hits.spans.get(from as usize..to as usize));
+    fn walk<'a>(&'a self, text: &'a [u8], candidates: &'a Candidates, candidate: Candidate) -> Option<Walk<'a>> {
+        let pattern = self.patterns.get(candidate.pattern as usize)?;
+        let spans = candidate.spans.and_then(|(from, to)| candidates.hits.spans.get(from as usize..to as usize));
         let steps = if candidates.is_spent() { LITTLE } else { STEPS };
         Some(Walk { spans, steps, spent: Some(&candidates.spent), ..Walk::new(pattern, pattern.program(), text) })
     }

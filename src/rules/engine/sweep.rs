@@ -2,7 +2,7 @@
 
 use super::usual;
 use crate::mail::HeaderQuery;
-use crate::pattern::{Candidates, Found, Pattern, PatternSet, Usual};
+use crate::pattern::{Candidate, Candidates, Found, Pattern, PatternSet, Usual};
 use crate::rules::model::Rule;
 use std::ops::Range;
 use std::sync::Arc;
@@ -85,12 +85,12 @@ impl Sweep {
         self.set.scan(text, found);
     }
 
-    /// As `count`, of a row of this sweep in the text last scanned.
-    pub fn count(&self, text: &[u8], found: &Candidates, at: u32, most: u32) -> Tried {
+    /// As `count`, of the row of a candidate.
+    pub fn count(&self, text: &[u8], found: &Candidates, candidate: Candidate, most: u32) -> Tried {
         if most == 1 {
-            return Tried::of(std::iter::once(self.set.find(text, found, at)), most);
+            return Tried::of(std::iter::once(self.set.find(text, found, candidate)), most);
         }
-        Tried::of(self.set.find_iter(text, found, at), most)
+        Tried::of(self.set.find_iter(text, found, candidate), most)
     }
 }
 

@@ -123,8 +123,8 @@ fn elements<'t>(run: &mut Run<'_, '_>, sweep: &Sweep, view: View, texts: impl It
         }
         sweep.scan(octets, &mut candidates);
         let text = Text { view, place: Place::Number(number), octets };
-        for candidate in candidates.patterns() {
-            let Some(row) = sweep.rows.get(candidate as usize) else { continue };
+        for candidate in candidates.iter() {
+            let Some(row) = sweep.rows.get(candidate.pattern as usize) else { continue };
             let passed_over = row.no_subject && number == 0 && view == View::Body;
             if !(is_done(run, row) || passed_over || is_given_up(run, row, &candidates)) {
                 let tried = sweep.count(octets, &candidates, candidate, left(run, row));
@@ -156,8 +156,8 @@ fn header_present(run: &mut Run<'_, '_>, group: &HeaderGroup, value: &[u8]) {
     }
     let mut candidates = std::mem::take(&mut run.scratch);
     group.sweep.scan(value, &mut candidates);
-    for candidate in candidates.patterns() {
-        let Some(row) = group.sweep.rows.get(candidate as usize) else { continue };
+    for candidate in candidates.iter() {
+        let Some(row) = group.sweep.rows.get(candidate.pattern as usize) else { continue };
         if !row.negated {
             let tried = group.sweep.count(value, &candidates, candidate, left(run, row));
             record(run, row, &text, &tried);
@@ -165,7 +165,7 @@ fn header_present(run: &mut Run<'_, '_>, group: &HeaderGroup, value: &[u8]) {
     }
     for at in &group.negated {
         let Some(row) = group.sweep.rows.get(*at as usize) else { continue };
-        let tried = group.sweep.count(value, &candidates, *at, 1);
+        let tried = candidates.of(*at).map_or_else(Tried::default, |candidate| group.sweep.count(value, &candidates, candidate, 1));
         if record(run, row, &text, &tried) == 0 {
             run.board.hit(row.rule, 1, 1.0);
             run.board.keep(row.rule, View::Header, || text.place(), value, &(0..0));
@@ -235,8 +235,8 @@ fn tries_part(run: &Run<'_, '_>, row: &Row, part: usize) -> bool {
 fn mime_present(run: &mut Run<'_, '_>, group: &MimeGroup, part: usize, octets: &[u8]) {
     let mut candidates = std::mem::take(&mut run.scratch);
     group.sweep.scan(octets, &mut candidates);
-    for candidate in candidates.patterns() {
-        let Some(row) = group.sweep.rows.get(candidate as usize) else { continue };
+    for candidate in candidates.iter() {
+        let Some(row) = group.sweep.rows.get(candidate.pattern as usize) else { continue };
         if tries_part(run, row, part) && !is_given_up(run, row, &candidates) {
             let tried = group.sweep.count(octets, &candidates, candidate, row.most);
             record(run, row, &Text { view: View::MimeHeader, place: Place::NameOfPart(&group.name, part), octets }, &tried);
