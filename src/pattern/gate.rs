@@ -1,7 +1,7 @@
 //! One pass over a text finds the literals of all patterns: a filter on four octets at each place, then a comparison. A few
 //! literals are found by vector instructions (aho-corasick's Teddy); of many, those would stop at nearly every place.
 
-use super::literals::Need;
+use super::literals::{LINES, Need};
 use aho_corasick::Span;
 use aho_corasick::packed::Searcher;
 use std::collections::BTreeMap;
@@ -52,6 +52,8 @@ struct User {
     pattern: u32,
     least: u32,
     most: u32,
+    /// Line feeds between a match's start and the literal, where its octets have no bound.
+    feeds: u32,
 }
 
 const PADDING: usize = 8;
@@ -64,10 +66,15 @@ impl Gate {
         let mut by_text: BTreeMap<&[u8], Vec<User>> = BTreeMap::new();
         for (pattern, need) in needs.iter().enumerate() {
             for literal in need.iter().flat_map(|need| &need.literals) {
-                let user = User { pattern: pattern as u32, least: literal.before.0, most: literal.before.1.unwrap_or(WIDEST) };
+                let before = literal.before;
+                let (most, feeds) = (before.most.unwrap_or(WIDEST), before.feeds.unwrap_or(WIDEST));
+                let user = User { pattern: pattern as u32, least: before.least, most, feeds };
                 let users = by_text.entry(&literal.text).or_default();
                 match users.iter_mut().find(|known| known.pattern == user.pattern) {
-                    Some(known) => (known.least, known.most) = (known.least.min(user.least), known.most.max(user.most)),
+                    Some(known) => {
+                        (known.least, known.most, known.feeds) =
+                            (known.least.min(user.least), known.most.max(user.most), known.feeds.max(user.feeds))
+                    }
                     None => users.push(user),
                 }
             }
@@ -175,11 +182,25 @@ impl Gate {
             let start = start as u32;
             for user in &self.users[entry.first_user as usize..(entry.first_user + entry.users) as usize] {
                 if let Some(last) = start.checked_sub(user.least) {
-                    spans.push((user.pattern, start.saturating_sub(user.most), last));
+                    let by_line = user.most == WIDEST && user.feeds <= LINES;
+                    let first = if by_line { line_before(lower, start, user.feeds) } else { start.saturating_sub(user.most) };
+                    spans.push((user.pattern, first, last));
                 }
             }
         }
     }
+}
+
+/// Where a line begins, with so many line feeds between there and `end`.
+fn line_before(text: &[u8], end: u32, feeds: u32) -> u32 {
+    let mut before = text.get(..end as usize).unwrap_or(&[]);
+    for _ in 0..=feeds {
+        match memchr::memrchr(b'\n', before) {
+            Some(feed) => before = &before[..feed],
+            None => return 0,
+        }
+    }
+    before.len() as u32 + 1
 }
 
 fn hash(three: u32, shift: u32) -> usize {

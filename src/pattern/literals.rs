@@ -15,13 +15,39 @@ const SHORTEST: usize = 3;
 const LONGEST: usize = 12;
 /// Rarest literals that are worth a gate: one place in 2^6.
 const LEAST_BITS: f32 = 6.0;
+/// Line feeds between a match's start and a literal that are counted back from it.
+pub const LINES: u32 = 2;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Literal {
     /// ASCII letters in lower case: compared with the subject in lower case.
     pub text: Vec<u8>,
-    /// Octets between the start of the match and this text: fewest, most.
-    pub before: (u32, Option<u32>),
+    /// What lies between the start of the match and this text.
+    pub before: Span,
+}
+
+/// Octets of a stretch of a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub least: u32,
+    /// `None`: no bound is known, as for the next.
+    pub most: Option<u32>,
+    /// Most line feeds among them.
+    pub feeds: Option<u32>,
+}
+
+impl Span {
+    const NONE: Span = Span { least: 0, most: Some(0), feeds: Some(0) };
+
+    fn of(node: &Node) -> Span {
+        let (least, most) = node.width();
+        Span { least, most, feeds: node.feeds() }
+    }
+
+    fn and(self, other: Span) -> Span {
+        let sum = |a: Option<u32>, b: Option<u32>| a.zip(b).and_then(|(a, b)| a.checked_add(b));
+        Span { least: self.least.saturating_add(other.least), most: sum(self.most, other.most), feeds: sum(self.feeds, other.feeds) }
+    }
 }
 
 /// One of the literals must stand in the subject, all together at least `times` times.
@@ -41,7 +67,7 @@ impl Need {
 
     /// The lower, the better the gate.
     fn cost(&self) -> f32 {
-        let unbounded = self.literals.iter().any(|literal| literal.before.1.is_none_or(|most| most > 200));
+        let unbounded = self.literals.iter().any(|literal| literal.before.most.is_none_or(|most| most > 200));
         self.share * if unbounded { 6.0 } else { 1.0 } / (self.times * self.times) as f32
     }
 }
@@ -49,7 +75,7 @@ impl Need {
 /// The rarest literals that every match needs.
 pub fn need(tree: &Node, usual: &Usual) -> Option<Need> {
     let facts = facts(tree, usual);
-    let whole = facts.exact.as_ref().and_then(|strings| usable(strings, (0, Some(0)), usual));
+    let whole = facts.exact.as_ref().and_then(|strings| usable(strings, Span::NONE, usual));
     better(facts.best, whole).filter(|need| need.bits() >= LEAST_BITS)
 }
 
@@ -67,21 +93,21 @@ struct Facts {
     prefix: Option<Vec<Text>>,
     suffix: Option<Vec<Text>>,
     best: Option<Need>,
-    width: (u32, Option<u32>),
+    width: Span,
 }
 
 impl Facts {
-    fn exact(strings: Vec<Text>, width: (u32, Option<u32>)) -> Facts {
+    fn exact(strings: Vec<Text>, width: Span) -> Facts {
         Facts { exact: Some(strings), prefix: None, suffix: None, best: None, width }
     }
 
-    fn unknown(width: (u32, Option<u32>)) -> Facts {
+    fn unknown(width: Span) -> Facts {
         Facts { exact: None, prefix: None, suffix: None, best: None, width }
     }
 
     /// What one can say of the node's own literals, wherever it stands.
     fn best(&self, usual: &Usual) -> Option<Need> {
-        let exact = self.exact.as_ref().and_then(|strings| usable(strings, (0, Some(0)), usual));
+        let exact = self.exact.as_ref().and_then(|strings| usable(strings, Span::NONE, usual));
         better(self.best.clone(), exact)
     }
 }
@@ -91,7 +117,7 @@ fn nothing() -> Vec<Text> {
 }
 
 fn facts(node: &Node, usual: &Usual) -> Facts {
-    let width = node.width();
+    let width = Span::of(node);
     match node {
         Node::Empty | Node::Assert(_) | Node::Keep | Node::Verb(_) => Facts::exact(nothing(), width),
         Node::Look(look) if look.ahead && !look.negative => {
@@ -172,7 +198,7 @@ fn tidy(mut all: Vec<Text>) -> Option<Vec<Text>> {
     (all.len() <= STRINGS).then_some(all)
 }
 
-fn alternate(nodes: &[Node], width: (u32, Option<u32>), usual: &Usual) -> Facts {
+fn alternate(nodes: &[Node], width: Span, usual: &Usual) -> Facts {
     let branches: Vec<Facts> = nodes.iter().map(|node| facts(node, usual)).collect();
     let all = |pick: &dyn Fn(&Facts) -> Option<Vec<Text>>| branches.iter().map(pick).collect::<Option<Vec<_>>>().and_then(union);
     let exact = all(&|facts| facts.exact.clone());
@@ -198,7 +224,7 @@ struct Run<'u> {
     usual: &'u Usual,
     strings: Vec<Text>,
     /// Width of all before the run's base.
-    base: (u32, Option<u32>),
+    base: Span,
     best: Option<Need>,
 }
 
@@ -209,9 +235,9 @@ impl Run<'_> {
     }
 }
 
-fn concat(nodes: &[Node], width: (u32, Option<u32>), usual: &Usual) -> Facts {
-    let mut run = Run { usual, strings: nothing(), base: (0, Some(0)), best: None };
-    let (mut before, mut whole, mut prefix) = ((0u32, Some(0u32)), true, None);
+fn concat(nodes: &[Node], width: Span, usual: &Usual) -> Facts {
+    let mut run = Run { usual, strings: nothing(), base: Span::NONE, best: None };
+    let (mut before, mut whole, mut prefix) = (Span::NONE, true, None);
     for node in nodes {
         let child = facts(node, usual);
         let shifted = child.best.clone().map(|need| shift(need, before));
@@ -234,13 +260,13 @@ fn concat(nodes: &[Node], width: (u32, Option<u32>), usual: &Usual) -> Facts {
                 whole = false;
                 let inner = child.best(usual).map(|need| shift(need, before));
                 run.best = better(run.best.take(), inner);
-                run.base = plus(before, child.width);
+                run.base = before.and(child.width);
                 if let Some(suffix) = &child.suffix {
                     run.strings = suffix.iter().map(|text| Text { octets: text.octets.clone(), head: text.octets.len() as u32 }).collect();
                 }
             }
         }
-        before = plus(before, child.width);
+        before = before.and(child.width);
     }
     let strings = std::mem::take(&mut run.strings);
     run.weigh(&strings);
@@ -251,12 +277,8 @@ fn concat(nodes: &[Node], width: (u32, Option<u32>), usual: &Usual) -> Facts {
     Facts { exact: None, prefix: prefix.map(bare), suffix: Some(bare(strings)), best: run.best, width }
 }
 
-fn plus(a: (u32, Option<u32>), b: (u32, Option<u32>)) -> (u32, Option<u32>) {
-    (a.0.saturating_add(b.0), a.1.zip(b.1).and_then(|(a, b)| a.checked_add(b)))
-}
-
-fn shift(need: Need, by: (u32, Option<u32>)) -> Need {
-    let literals = need.literals.into_iter().map(|literal| Literal { before: plus(literal.before, by), ..literal }).collect();
+fn shift(need: Need, by: Span) -> Need {
+    let literals = need.literals.into_iter().map(|literal| Literal { before: literal.before.and(by), ..literal }).collect();
     Need { literals, ..need }
 }
 
@@ -267,7 +289,7 @@ fn better(a: Option<Need>, b: Option<Need>) -> Option<Need> {
     }
 }
 
-fn usable(strings: &[Text], base: (u32, Option<u32>), usual: &Usual) -> Option<Need> {
+fn usable(strings: &[Text], base: Span, usual: &Usual) -> Option<Need> {
     let mut literals: Vec<Literal> = Vec::with_capacity(strings.len());
     let mut share = 0.0;
     for text in strings {
@@ -277,7 +299,12 @@ fn usable(strings: &[Text], base: (u32, Option<u32>), usual: &Usual) -> Option<N
         let (from, length) = rarest(&text.octets);
         let head = text.head.saturating_sub(from as u32);
         let ahead = (from as u32).saturating_sub(text.head);
-        let before = (base.0.saturating_sub(head) + ahead, base.1.map(|most| most.saturating_sub(head) + ahead));
+        let feeds = text.octets.iter().take(from).filter(|octet| **octet == b'\n').count() as u32;
+        let before = Span {
+            least: base.least.saturating_sub(head) + ahead,
+            most: base.most.map(|most| most.saturating_sub(head) + ahead),
+            feeds: base.feeds.map(|most| most + feeds),
+        };
         let octets = text.octets[from..from + length].to_vec();
         share += (-usual.bits(&octets)).exp2();
         literals.push(Literal { text: octets, before });

@@ -131,7 +131,7 @@ impl PatternSet {
         self.gate.scan(text, &mut candidates.hits);
         self.rows.scan(text, &mut candidates.hits.spans);
         if candidates.hits.spans.len() > 1 {
-            candidates.hits.spans.sort_unstable();
+            candidates.hits.spans.sort_unstable_by_key(|(pattern, first, _)| u64::from(*pattern) << 32 | u64::from(*first));
         }
         let anywhere = |pattern: &u32| Candidate { pattern: *pattern, spans: None };
         candidates.list.extend(self.always.iter().map(anywhere));

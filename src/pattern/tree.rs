@@ -178,6 +178,23 @@ impl Node {
             Node::Empty | Node::Look(_) | Node::Assert(_) | Node::Keep | Node::Verb(_) => (0, Some(0)),
         }
     }
+
+    /// Most line feeds that a match of this node holds; `None`: no bound is known.
+    pub fn feeds(&self) -> Option<u32> {
+        match self {
+            Node::Set(set) => Some(u32::from(set.contains(b'\n'))),
+            Node::Concat(nodes) => nodes.iter().try_fold(0u32, |sum, node| sum.checked_add(node.feeds()?)),
+            Node::Alternate(nodes) => nodes.iter().try_fold(0, |most, node| Some(node.feeds()?.max(most))),
+            Node::Repeat(repeat) => match repeat.node.feeds() {
+                Some(0) => Some(0),
+                feeds => feeds?.checked_mul(repeat.max?),
+            },
+            Node::Group(_, node) | Node::Atomic(node) => node.feeds(),
+            Node::Conditional(conditional) => conditional.yes.feeds().zip(conditional.no.feeds()).map(|(a, b)| a.max(b)),
+            Node::Backreference(_) | Node::Recurse(_) => None,
+            Node::Empty | Node::Look(_) | Node::Assert(_) | Node::Keep | Node::Verb(_) => Some(0),
+        }
+    }
 }
 
 fn either(a: (u32, Option<u32>), b: (u32, Option<u32>)) -> (u32, Option<u32>) {

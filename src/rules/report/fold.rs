@@ -22,13 +22,16 @@ fn broken(text: &[u8], prefix: &[u8], first: &[u8], width: usize, overflow: bool
     out.extend_from_slice(queue.next().unwrap_or_default());
     // Where the last line begins, and its columns.
     let (mut start, mut filled) = (0, columns(&out));
-    let mut grown = false;
+    // The line has something; it was begun and has no word yet.
+    let (mut grown, mut bare) = (false, false);
     while let Some(next) = queue.peek() {
         let needed = columns(next);
         let more = if grown && !overflow { needed } else { 0 };
-        if filled + more <= width {
+        // A line takes one word even where its prefix alone is too wide: so there is an end.
+        if bare && columns(prefix) > width || filled + more <= width {
             out.extend_from_slice(next);
             filled += needed;
+            bare &= next.iter().all(u8::is_ascii_whitespace);
             queue.next();
             grown = true;
         } else {
@@ -39,7 +42,7 @@ fn broken(text: &[u8], prefix: &[u8], first: &[u8], width: usize, overflow: bool
             start = out.len();
             out.extend_from_slice(prefix);
             filled = columns(prefix);
-            grown = false;
+            (grown, bare) = (false, true);
         }
     }
     out
@@ -206,6 +209,11 @@ mod tests {
             "Yes, score=14.6 required=5.0 tests=CTE_8BIT_MISMATCH,O_SPAM,\n\tRCVD_ILLEGAL_IP autolearn=disabled version=4.0.1"
         );
         assert_eq!(text(field("Level", b"")), "");
+    }
+
+    #[test]
+    fn a_prefix_wider_than_the_line_still_has_an_end() {
+        assert_eq!(text(wrap(b"one two three", b"        ", b"> ", 4, false)), "> one\n         two\n         three");
     }
 
     #[test]
