@@ -1,11 +1,11 @@
 //! Traces of a login in a Received line.
 
-use super::forms::Shape;
+use super::forms::{Mark, Shape};
 use memchr::memmem;
 
-/// How a trace is told: the texts a line must hold, the shape, and what the method is called.
+/// How a trace is told: the texts a line must hold (none: the empty one), the shape, and what the method is called.
 struct Trace {
-    needs: &'static [&'static str],
+    needs: [Mark; 2],
     shape: Shape,
     name: Name,
 }
@@ -23,51 +23,55 @@ enum Name {
 /// RFC 3848, RFC 6531 and their kin in order; the first that fits counts.
 static TRACES: [Trace; 10] = [
     Trace {
-        needs: &[" by ", " "],
+        needs: [Mark::new(" by "), Mark::new(" ")],
         shape: Shape::new(r"(?i: with (?P<word>(?:ES|L|UTF8S|UTF8L)MTPS?A|ASMTP|HTTP[SU]?)(?: |;|$))"),
         name: Name::Word,
     },
     Trace {
-        needs: &[" by mx.google.com with ESMTPS id ", "(version="],
+        needs: [Mark::new(" by mx.google.com with ESMTPS id "), Mark::new("(version=")],
         shape: Shape::new(
             r" by mx\.google\.com with ESMTPS id [a-z0-9]{1,4}sm[0-9]{2,9}[a-z]{3}\.[0-9]{1,3}\.[0-9]{4}\.(?:[0-6][0-9]\.){4}[0-6][0-9]",
         ),
         name: Name::Fixed("GMail"),
     },
     Trace {
-        needs: &["(AUTH: "],
+        needs: [Mark::new("(AUTH: "), Mark::new("")],
         shape: Shape::new(r"^from .*?(?:\]\)|\)\]) \(AUTH: (?P<word>LOGIN|PLAIN|DIGEST-MD5|CRAM-MD5) \S+(?:, .*?)?\) by "),
         name: Name::Word,
     },
     Trace {
-        needs: &["authenticated"],
+        needs: [Mark::new("authenticated"), Mark::new("")],
         shape: Shape::new(r"^from .*?(?:\](?: \([^)]*\))?\)|\)\]) .*?\(.*?authenticated.*?\).*? by"),
         name: Name::Fixed("Sendmail"),
     },
     Trace {
-        needs: &["by mail.gmx."],
+        needs: [Mark::new("by mail.gmx."), Mark::new("")],
         shape: Shape::new(
             r"from \S* \((?:HELO|EHLO) \S*\) \[<ip>\] by (?P<by>mail\.gmx\.(?:net|com)) \([^\)]+\) with (?P<word>ESMTP|SMTP)",
         ),
         name: Name::Gmx,
     },
     Trace {
-        needs: &[" (authenticated as "],
+        needs: [Mark::new(" (authenticated as "), Mark::new("")],
         shape: Shape::new(r"\) by .+ \(\d{1,2}\.\d\.\d{3}(?:\.\d{1,3})?\) \(authenticated as .+\) id "),
         name: Name::Fixed("CriticalPath"),
     },
     Trace {
-        needs: &[") (Authenticated sender: "],
+        needs: [Mark::new(") (Authenticated sender: "), Mark::new("")],
         shape: Shape::new(r"\) \(Authenticated sender: \S+\) by \S+ \((?P<word>[^\)]+)\) with "),
         name: Name::Postfix,
     },
     Trace {
-        needs: &["CommuniGate Pro ", " (account "],
+        needs: [Mark::new("CommuniGate Pro "), Mark::new(" (account ")],
         shape: Shape::new(r"CommuniGate Pro (?:HTTP|SMTP|XIMSS|IMAP)"),
         name: Name::Fixed("Communigate"),
     },
-    Trace { needs: &["HTTP-DAV"], shape: Shape::new(r" with Microsoft Exchange Server HTTP-DAV\b"), name: Name::Fixed("HTTP-DAV") },
-    Trace { needs: &[" by ", " ("], shape: Shape::new(r"(?i: \(via (?P<word>HTTP.?)\)(?: |;|$))"), name: Name::Word },
+    Trace {
+        needs: [Mark::new("HTTP-DAV"), Mark::new("")],
+        shape: Shape::new(r" with Microsoft Exchange Server HTTP-DAV\b"),
+        name: Name::Fixed("HTTP-DAV"),
+    },
+    Trace { needs: [Mark::new(" by "), Mark::new(" (")], shape: Shape::new(r"(?i: \(via (?P<word>HTTP.?)\)(?: |;|$))"), name: Name::Word },
 ];
 
 /// Whether ` (via http` stands in a line, in any case.
@@ -75,18 +79,30 @@ fn names_web(line: &[u8]) -> bool {
     memmem::find_iter(line, b" (").any(|at| line.get(at + 2..at + 10).is_some_and(|word| word.eq_ignore_ascii_case(b"via http")))
 }
 
+/// Whether a protocol with a login may stand behind ` with `: its last letter tells, in any case.
+fn names_login(line: &[u8]) -> bool {
+    memchr::memchr_iter(b' ', line).any(|at| {
+        line.get(at + 1..at + 6).is_some_and(|word| word.eq_ignore_ascii_case(b"with ")) && {
+            let protocol = line[at + 6..].split(|octet| matches!(octet, b' ' | b';')).next().unwrap_or_default();
+            let begins = |with: &[u8]| protocol.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
+            begins(b"HTTP") || begins(b"ASMTP") || protocol.last().is_some_and(|last| last.eq_ignore_ascii_case(&b'A'))
+        }
+    })
+}
+
 static VERSION: Shape = Shape::new(r"\(version=(?P<word>[^ ]+) cipher=(?P<by>[^\)]+)\)");
 
 /// The method, empty for none.
 pub fn method(line: &[u8]) -> String {
-    let [others @ .., web] = &TRACES;
-    let by_web = || if names_web(line) { web.of(line) } else { None };
-    others.iter().find_map(|trace| trace.of(line)).or_else(by_web).unwrap_or_default()
+    let [with, others @ .., web] = &TRACES;
+    let by_with = names_login(line).then(|| with.of(line)).flatten();
+    let by_web = || names_web(line).then(|| web.of(line)).flatten();
+    by_with.or_else(|| others.iter().find_map(|trace| trace.of(line))).or_else(by_web).unwrap_or_default()
 }
 
 impl Trace {
     fn of(&self, line: &[u8]) -> Option<String> {
-        if !self.needs.iter().all(|need| memmem::find(line, need.as_bytes()).is_some()) {
+        if !self.needs.iter().all(|need| need.is_in(line)) {
             return None;
         }
         let found = self.shape.captures(line)?;

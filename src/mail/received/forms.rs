@@ -5,7 +5,7 @@
 
 use super::Relay;
 use crate::mail::ip;
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use regex::bytes::{Captures, Regex, RegexBuilder};
 use std::sync::OnceLock;
 
@@ -51,28 +51,44 @@ pub enum Family {
 }
 
 pub fn family(line: &[u8]) -> Family {
-    const MARKS: [(&str, Family); 8] = [
-        (" SMTPSVC", Family::Smtpsvc),
-        (" with M", Family::Exchange),
-        ("[XMail ", Family::XMail),
-        ("(ecelerity", Family::Ecelerity),
-        ("Exim", Family::Exim),
-        (" (Postfix) with", Family::Postfix),
-        ("(Scalix SMTP Relay", Family::Scalix),
-        (" (Lotus Domino ", Family::Domino),
+    static MARKS: [(Mark, Family); 8] = [
+        (Mark::new(" SMTPSVC"), Family::Smtpsvc),
+        (Mark::new(" with M"), Family::Exchange),
+        (Mark::new("[XMail "), Family::XMail),
+        (Mark::new("(ecelerity"), Family::Ecelerity),
+        (Mark::new("Exim"), Family::Exim),
+        (Mark::new(" (Postfix) with"), Family::Postfix),
+        (Mark::new("(Scalix SMTP Relay"), Family::Scalix),
+        (Mark::new(" (Lotus Domino "), Family::Domino),
     ];
-    let holds = |mark: &str| memmem::find(line, mark.as_bytes()).is_some();
-    for (mark, family) in MARKS {
+    static MAPI: Mark = Mark::new(" with mapi id ");
+    for (mark, family) in &MARKS {
         let found = match family {
-            Family::Exchange => (holds(mark) || holds(" with mapi id ")) && EXCHANGE.is_match(line),
-            Family::Ecelerity => holds(mark) && ECELERITY.is_match(line),
-            _ => holds(mark),
+            Family::Exchange => (mark.is_in(line) || MAPI.is_in(line)) && EXCHANGE.is_match(line),
+            Family::Ecelerity => mark.is_in(line) && ECELERITY.is_match(line),
+            _ => mark.is_in(line),
         };
         if found {
-            return family;
+            return *family;
         }
     }
     Family::Other
+}
+
+/// A text that is looked for in every line.
+pub struct Mark {
+    text: &'static str,
+    finder: OnceLock<Finder<'static>>,
+}
+
+impl Mark {
+    pub const fn new(text: &'static str) -> Mark {
+        Mark { text, finder: OnceLock::new() }
+    }
+
+    pub fn is_in(&self, line: &[u8]) -> bool {
+        self.finder.get_or_init(|| Finder::new(self.text)).find(line).is_some()
+    }
 }
 
 /// A shape that is compiled when first needed.
@@ -126,13 +142,13 @@ fn expand(shape: &str) -> String {
 pub struct Form {
     pub family: Family,
     /// A text without which the shape cannot match.
-    pub needs: &'static str,
+    pub needs: Mark,
     pub shape: Shape,
     pub meaning: Meaning,
 }
 
 const fn form(family: Family, needs: &'static str, shape: &'static str, meaning: Meaning) -> Form {
-    Form { family, needs, shape: Shape::new(shape), meaning }
+    Form { family, needs: Mark::new(needs), shape: Shape::new(shape), meaning }
 }
 
 const fn hop(needs: &'static str, shape: &'static str) -> Form {

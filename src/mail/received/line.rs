@@ -1,6 +1,6 @@
 //! One Received line to a relay: what every server writes alike, then the form that fits.
 
-use super::forms::{self, Draft, EXIM_PIECES, FROM, Family, Form, GENERAL, Meaning, OPEN_FROM, Shape, UPPER_FROM};
+use super::forms::{self, Draft, EXIM_PIECES, FROM, Family, Form, GENERAL, Mark, Meaning, OPEN_FROM, Shape, UPPER_FROM};
 use super::{Relay, auth, clean_sender, finish};
 use crate::mail::fields::is_space;
 use memchr::memmem;
@@ -23,16 +23,13 @@ pub enum Parsed {
 static DATE: Shape = Shape::new(
     r"[\s;]+(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?\d+ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d+ \d+:\d+(?::\d+)? \S+$",
 );
+static LOCALLY: Mark = Mark::new("with local for");
 static LOCAL: Shape = Shape::new(r"\bwith local for\b");
 static SENDER: Shape = Shape::new(r"(?i:return-path:? |envelope-(?:sender|from)[ =])(?P<word>\S+)\b");
 static BRACKETED: Shape = Shape::new(r"\[<ip>\]");
 
 fn text(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).into_owned()
-}
-
-fn holds(line: &[u8], word: &str) -> bool {
-    memmem::find(line, word.as_bytes()).is_some()
 }
 
 /// `value`: the cooked field.
@@ -43,12 +40,10 @@ pub fn parse(value: &[u8]) -> Parsed {
     if !opened.get(..5).is_some_and(|w| w.eq_ignore_ascii_case(b"from ")) {
         return Parsed::Ignored;
     }
-    if holds(line, "with local for") && LOCAL.is_match(line) || names_alone(line) {
+    if LOCALLY.is_in(line) && LOCAL.is_match(line) || names_alone(line) {
         return Parsed::Ignored;
     }
-    if let Some(date) = DATE.regex().and_then(|r| r.find(line)) {
-        line = &line[..date.start()];
-    }
+    line = without_date(line);
     let mended = mend_by(line);
     let line = mended.as_deref().unwrap_or(line);
     let mut draft = Draft { relay: common(line), looked_up: false };
@@ -57,6 +52,32 @@ pub fn parse(value: &[u8]) -> Parsed {
         Parsed::Relay(_) => Parsed::Relay(Box::new(finish(draft.relay, draft.looked_up))),
         other => other,
     }
+}
+
+/// The line up to the date at its end, which words of one space between them make.
+fn without_date(line: &[u8]) -> &[u8] {
+    const MONTHS: [&[u8]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+    const DAYS: [&[u8]; 7] = [b"Mon,", b"Tue,", b"Wed,", b"Thu,", b"Fri,", b"Sat,", b"Sun,"];
+    let is_number = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_digit);
+    let mut words = line.rsplit(|octet| *octet == b' ');
+    let (Some(_zone), Some(time)) = (words.next(), words.next()) else { return line };
+    let fields = time.split(|octet| *octet == b':');
+    if !(2..=3).contains(&fields.clone().count()) || !fields.clone().all(is_number) {
+        return line;
+    }
+    let mut simple = || {
+        let (year, month, day, weekday) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        let place = |word: &[u8]| word.as_ptr() as usize - line.as_ptr() as usize;
+        let is_date = is_number(year) && MONTHS.contains(&month) && is_number(day) && DAYS.contains(&weekday);
+        let before = line.get(..place(weekday)).filter(|_| is_date)?;
+        let end = before.iter().rposition(|octet| !matches!(octet, b' ' | b';')).map_or(0, |last| last + 1);
+        (end < before.len()).then(|| &line[..end])
+    };
+    // Other ways to write it, without a day of the week among them.
+    simple().unwrap_or_else(|| match DATE.regex().and_then(|date| date.find(line)) {
+        Some(date) => &line[..date.start()],
+        None => line,
+    })
 }
 
 /// Runs of white space to one space, none at the ends, no semicolons at the end.
@@ -195,7 +216,7 @@ fn holds_sender(line: &[u8]) -> bool {
 
 fn try_forms(line: &[u8], table: &[Form], applies: impl Fn(&Form) -> bool, draft: &mut Draft) -> Option<Parsed> {
     for form in table.iter().filter(|f| applies(f)) {
-        if !holds(line, form.needs) {
+        if !form.needs.is_in(line) {
             continue;
         }
         let Some(found) = form.shape.captures(line) else { continue };
@@ -259,6 +280,34 @@ mod tests {
         ] {
             let found = address_of(line);
             assert!(found == address, "{line}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_date_by_hand_is_the_date_of_the_shape() {
+        let by_shape = |line: &[u8]| DATE.regex().unwrap().find(line).map_or(line.len(), |date| date.start());
+        let pieces: [&[&str]; 8] = [
+            &["x", "x;", "x ;", "x; ;;", ";", "", "x)"],
+            &[" ", "", ";", " ;"],
+            &["Wed, ", "", "Wed ", "Xyz, ", ";Fri, "],
+            &["12", "1", "", "x9"],
+            &[" Nov ", " nov ", " ", " 11 "],
+            &["2026", "26", "x", ""],
+            &[" 10:00:00", " 10:00", " 10", " 1:2:3:4", " a:00", " :00"],
+            &[" +0000", " GMT", "", " +0000 (UTC)", " x;"],
+        ];
+        let mut dice = 1u64;
+        for _ in 0..30_000 {
+            let line: String = pieces
+                .iter()
+                .map(|choices| {
+                    dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let at = (dice >> 33) as usize % (choices.len() * 2);
+                    *choices.get(at).unwrap_or(&choices[0])
+                })
+                .collect();
+            let line = squeeze(line.as_bytes());
+            assert_eq!(without_date(&line).len(), by_shape(&line), "{}", line.escape_ascii());
         }
     }
 

@@ -266,7 +266,7 @@ fn clock_within(line: &[u8]) -> Option<&[u8]> {
         }
         rest.digits(1..=usize::MAX)?;
         rest.octet(b' ')?;
-        let (_, after) = rest.0.split_at_checked(3).filter(|(month, _)| !month.iter().any(|octet| is_space(octet)))?;
+        let (_, after) = rest.0.split_at_checked(3).filter(|(month, _)| !month.iter().any(is_space))?;
         rest.0 = after;
         rest.octet(b' ')?;
         for end in *b" :: " {
