@@ -95,11 +95,13 @@ impl Mark {
 pub struct Shape {
     text: &'static str,
     compiled: OnceLock<Option<Regex>>,
+    /// What stands behind the first word, where the shape begins with one.
+    second: OnceLock<Vec<u8>>,
 }
 
 impl Shape {
     pub const fn new(text: &'static str) -> Shape {
-        Shape { text, compiled: OnceLock::new() }
+        Shape { text, compiled: OnceLock::new(), second: OnceLock::new() }
     }
 
     pub fn regex(&self) -> Option<&Regex> {
@@ -110,11 +112,42 @@ impl Shape {
         self.regex().is_some_and(|r| r.is_match(line))
     }
 
+    /// The pattern cannot match a line whose second word begins otherwise. Words of a line have one space between them.
+    fn may_match(&self, line: &[u8]) -> bool {
+        let second = self.second.get_or_init(|| second_word(self.text));
+        second.is_empty() || memchr::memchr(b' ', line).is_some_and(|space| line[space + 1..].starts_with(second))
+    }
+
     /// A match whose addresses are addresses.
     pub fn captures<'l>(&self, line: &'l [u8]) -> Option<Captures<'l>> {
+        if !self.may_match(line) {
+            return None;
+        }
         let found = self.regex()?.captures(line)?;
         found.name("ip").is_none_or(|m| is_address(m.as_bytes())).then_some(found)
     }
+}
+
+/// The literal text behind a first word; empty where a shape does not begin so.
+fn second_word(shape: &str) -> Vec<u8> {
+    let mut literal = Vec::new();
+    let Some(rest) = ["^<helo> ", "^<rdns> ", r"^\S+ "].iter().find_map(|word| shape.strip_prefix(word)) else { return literal };
+    let mut octets = rest.bytes().peekable();
+    while let Some(octet) = octets.next() {
+        match octet {
+            b'\\' => match octets.next_if(|escaped| b"()[]".contains(escaped)) {
+                Some(escaped) => literal.push(escaped),
+                None => break,
+            },
+            b' ' | b'a'..=b'z' | b'A'..=b'Z' => literal.push(octet),
+            _ => break,
+        }
+        if octets.peek().is_some_and(|next| b"?*+{".contains(next)) {
+            literal.pop();
+            break;
+        }
+    }
+    literal
 }
 
 /// The pattern is loose on IPv6; brackets may stand around it.
@@ -437,6 +470,42 @@ fn simta(draft: &mut Draft, found: &Captures<'_>, _: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_word_is_told_from_the_shape() {
+        for (shape, second) in [
+            (r"^<helo> \(<rdns> \[<ip>\]\) by <by> ", "("),
+            (r"^<helo> \(\[?<ip>\]?\) by", "("),
+            (r"^\S+ \( \[<ip>\]\).*? by <by> ", "( ["),
+            (r"^<rdns> \((?:HELO|EHLO) <helo?>\)", "("),
+            (r"^\S+ by \S+ with BSMTP", "by "),
+            (r"^<ip> by <by>", ""),
+            (r"^<rdns>\(<ip>\) by", ""),
+        ] {
+            assert_eq!(second_word(shape), second.as_bytes(), "{shape}");
+        }
+        let lines = [
+            "x (y [192.0.2.1]) by z (8.12.6/8.12.6) with ESMTP id abc",
+            "x ([192.0.2.1]) by z (Postfix) with SMTP id 1",
+            "x (HELO h) (192.0.2.3) by z with SMTP",
+            "x (LHLO h) (192.0.2.3) by z with LMTP",
+            "x [192.0.2.9] by b with IMAP (fetchmail-5.9.0)",
+            "[192.0.2.2] (helo=h ident=i) by z with smtp (Exim 3.35) id 1-2-3",
+            "x ([192.0.2.4] helo=h) by z with esmtp (Exim 4.50) id 1",
+            "x ( [192.0.2.4]) (a) by z with SMTP",
+            "x(192.0.2.4) by z via smap (V1.3)",
+            "192.0.2.1 by z (InterScan E-Mail VirusWall NT)",
+            "x by y with BSMTP id 1",
+        ];
+        let mut found = 0;
+        for form in FROM.iter().chain(&GENERAL).chain(&OPEN_FROM) {
+            for line in lines.map(str::as_bytes) {
+                assert!(form.shape.may_match(line) || !form.shape.is_match(line), "{}: {}", form.shape.text, line.escape_ascii());
+                found += usize::from(form.shape.is_match(line));
+            }
+        }
+        assert!(found > 12, "{found}");
+    }
 
     #[test]
     fn every_shape_compiles_and_needs_what_it_needs() {
