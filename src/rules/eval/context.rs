@@ -5,9 +5,19 @@ use crate::facts::{DnsQuestion, Facts};
 use crate::mail::{HeaderQuery, Reading};
 use crate::rules::model::{EvalKind, Flags};
 use crate::rules::options::Options;
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
+
+thread_local! {
+    /// Queries that functions ask for, taken apart once.
+    static QUERIES: RefCell<HashMap<&'static str, Option<Rc<HeaderQuery>>, foldhash::fast::RandomState>> = RefCell::default();
+}
+
+/// Most fields that are asked for are absent.
+static ABSENT: LazyLock<Arc<Header>> = LazyLock::new(Arc::default);
 
 pub struct Context<'c, 'm> {
     pub reading: &'c Reading<'m>,
@@ -31,7 +41,12 @@ pub struct Context<'c, 'm> {
 impl<'m> Context<'_, 'm> {
     /// The values of `Name[:modifier…]`, looked up once a message.
     pub fn header(&self, query: &'static str) -> Arc<Header> {
-        self.header_of(query)
+        if let Some(known) = self.memo.headers.borrow().get(query) {
+            return Arc::clone(known);
+        }
+        let parsed =
+            QUERIES.with_borrow_mut(|queries| queries.entry(query).or_insert_with(|| HeaderQuery::parse(query).ok().map(Rc::new)).clone());
+        self.look_up(Cow::Borrowed(query), parsed.as_deref())
     }
 
     /// As `header`, for a name that a rule gives.
@@ -39,11 +54,17 @@ impl<'m> Context<'_, 'm> {
         if let Some(known) = self.memo.headers.borrow().get(query) {
             return Arc::clone(known);
         }
-        let found = Arc::new(match HeaderQuery::parse(query) {
-            Ok(parsed) => Header::new(query, self.reading.header_values(&parsed).into_iter().map(std::borrow::Cow::into_owned).collect()),
-            Err(_) => Header::default(),
-        });
-        self.memo.headers.borrow_mut().insert(query.into(), Arc::clone(&found));
+        self.look_up(Cow::Owned(query.to_owned()), HeaderQuery::parse(query).ok().as_ref())
+    }
+
+    fn look_up(&self, query: Cow<'static, str>, parsed: Option<&HeaderQuery>) -> Arc<Header> {
+        let values = parsed.map(|parsed| self.reading.header_values(parsed)).unwrap_or_default();
+        let found = if values.is_empty() {
+            Arc::clone(&ABSENT)
+        } else {
+            Arc::new(Header::new(&query, values.into_iter().map(Cow::into_owned).collect()))
+        };
+        self.memo.headers.borrow_mut().insert(query, Arc::clone(&found));
         found
     }
 
@@ -105,7 +126,7 @@ impl Header {
 /// What was computed before on this message, and what functions left for the report.
 #[derive(Default)]
 pub struct Memo {
-    headers: RefCell<HashMap<Box<str>, Arc<Header>, foldhash::fast::RandomState>>,
+    headers: RefCell<HashMap<Cow<'static, str>, Arc<Header>, foldhash::fast::RandomState>>,
     tags: RefCell<BTreeMap<String, String>>,
     pub(super) times: OnceCell<date::Times>,
     pub(super) recipients: OnceCell<header::Recipients>,

@@ -286,12 +286,15 @@ fn received_times(context: &Context<'_, '_>) -> (Vec<i64>, Option<i64>) {
     let mut lines: Vec<&[u8]> = lines.filter(|line| line.iter().any(|octet| !super::perl::is_space(*octet))).collect();
     let Some(first) = lines.first() else { return (Vec::new(), None) };
     let mut local = Vec::new();
-    if pattern!(r"\bfrom (?:localhost\s|(?:\S+ ){1,2}\S*\b127\.0\.0\.1\b)").is_match(first)
-        || pattern!(r"qmail \d+ invoked by uid \d+").is_match(first)
-    {
+    // A text that each pattern needs spares most lines the pattern.
+    let holds = |line: &[u8], text: &str| memchr::memmem::find(line, text.as_bytes()).is_some();
+    let is_local = (holds(first, "localhost") || holds(first, "127.0.0.1"))
+        && pattern!(r"\bfrom (?:localhost\s|(?:\S+ ){1,2}\S*\b127\.0\.0\.1\b)").is_match(first);
+    if is_local || holds(first, " invoked by uid ") && pattern!(r"qmail \d+ invoked by uid \d+").is_match(first) {
         local.push(lines.remove(0));
     }
-    if lines.first().is_some_and(|line| pattern!(r"\bby localhost with \w+ \(fetchmail-[\d.]+").is_match(line)) {
+    let is_fetched = |line: &[u8]| holds(line, "(fetchmail-") && pattern!(r"\bby localhost with \w+ \(fetchmail-[\d.]+").is_match(line);
+    if lines.first().is_some_and(|line| is_fetched(line)) {
         local.push(lines.remove(0));
     } else if let Some(back) = local.pop() {
         lines.insert(0, back);
