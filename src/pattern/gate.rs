@@ -60,6 +60,8 @@ const PADDING: usize = 8;
 /// Literals that are few.
 const FEW: usize = 32;
 const WIDEST: u32 = u32::MAX;
+/// Octets before a literal in which the beginning of its line is sought: a text of one line may hold very many literals.
+const LOOK_BACK: usize = 4096;
 
 impl Gate {
     pub fn new(needs: &[Option<Need>]) -> Gate {
@@ -191,16 +193,17 @@ impl Gate {
     }
 }
 
-/// Where a line begins, with so many line feeds between there and `end`.
+/// Where a line begins, with so many line feeds between there and `end`; the start of the text, where that is far.
 fn line_before(text: &[u8], end: u32, feeds: u32) -> u32 {
-    let mut before = text.get(..end as usize).unwrap_or(&[]);
+    let from = (end as usize).saturating_sub(LOOK_BACK);
+    let mut before = text.get(from..end as usize).unwrap_or(&[]);
     for _ in 0..=feeds {
         match memchr::memrchr(b'\n', before) {
             Some(feed) => before = &before[..feed],
             None => return 0,
         }
     }
-    before.len() as u32 + 1
+    (from + before.len()) as u32 + 1
 }
 
 fn hash(three: u32, shift: u32) -> usize {

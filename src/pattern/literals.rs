@@ -30,9 +30,9 @@ pub struct Literal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub least: u32,
-    /// `None`: no bound is known, as for the next.
+    /// `None`: no bound is known.
     pub most: Option<u32>,
-    /// Most line feeds among them.
+    /// Most line feeds among them; `None` likewise.
     pub feeds: Option<u32>,
 }
 

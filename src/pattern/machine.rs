@@ -145,6 +145,9 @@ impl Search<'_> {
             if let Some(questions) = &mut questions
                 && !questions.may_begin(subject, start, steps)
             {
+                if *steps == 0 {
+                    return Ending::OverBudget;
+                }
                 at = start + 1;
                 continue;
             }

@@ -276,6 +276,8 @@ fn a_set_finds_what_each_of_its_patterns_finds_alone() {
         r"/\x00|e/",
         r"/w(?!ord)o(?:r|u)[a-z]{1,8}\b/",
         r"/(?:[,;]\s?[^,;]{1,9}){6}/",
+        r"/^[^>].*?<a href=/im",
+        r"/^>?.*\bwire\s[^\n]*transfers/m",
     ];
     let patterns: Vec<Pattern> = rules.iter().map(|rule| Pattern::from_rule(rule).unwrap()).collect();
     // A text in which some are common, one in which none is, none at all: what is looked for differs, what is found does not.
@@ -299,6 +301,51 @@ fn a_set_finds_what_each_of_its_patterns_finds_alone() {
             }
         }
         assert!(hits > 3000, "{hits}");
+    }
+}
+
+#[test]
+fn a_screen_turns_away_no_beginning_of_a_match() {
+    let rules = [
+        r"/\s{0,5}(?:x?(?:ab|ba){2,9}[\s,.]{0,20}){3}/i",
+        r"/(?:your\s)?(?:name|state|mail)(?:\sin\sfull)?[-:.,\s]{1,30}(?:P[a-z]{2,9})?(?:name|mail)/i",
+        r"/\b(?<=[a-z] )(?:foo|bar)\b(?!s)/",
+        r"/^(?>\s{0,50})(?:\d{1,3}[).]\s)?(?:one|two){1,3}$/im",
+        r"/(\w{3})\W[^\n]{0,40}\1?$/",
+        r"/a.{0,600}b$/s",
+    ];
+    let (mut dice, mut hits, mut turned_away) = (Dice::new(11), 0, 0);
+    for rule in rules {
+        let pattern = Pattern::from_rule(rule).unwrap();
+        let screen = screen::Screen::new(pattern.tree()).unwrap();
+        for _ in 0..600 {
+            let mut subject = Vec::new();
+            for _ in 0..=dice.below(3) {
+                subject.extend_from_slice([&b" "[..], b"\n", b"x", b"abba name, ", b"y foo"][dice.below(5)]);
+                subject.extend(text(pattern.tree(), &mut dice));
+            }
+            let found: Vec<usize> = spans(rule, &subject).into_iter().map(|(start, _)| start).collect();
+            let mut questions = screen.questions();
+            for start in 0..=subject.len() {
+                let perhaps = questions.may_begin(&subject, start, &mut 1_000_000);
+                assert!(perhaps || !found.contains(&start), "{rule} at {start} of {}", subject.escape_ascii());
+                turned_away += usize::from(!perhaps);
+            }
+            hits += found.len();
+        }
+    }
+    assert!(hits > 1000 && turned_away > 10_000, "{hits} {turned_away}");
+}
+
+#[test]
+fn a_line_is_matched_from_its_beginning_however_far_the_literal_stands() {
+    let set = PatternSet::new([Pattern::from_rule("/^.*<a href=\"x/m").unwrap()], &Usual::default());
+    let mut candidates = Candidates::default();
+    for length in [10, 4_000, 5_000, 100_000] {
+        let subject = [b"one\n", &b"y".repeat(length)[..], b"<a href=\"x\ntwo"].concat();
+        set.scan(&subject, &mut candidates);
+        let found = candidates.of(0).map(|candidate| set.find(&subject, &candidates, candidate));
+        assert_eq!(found, Some(Found::Hit(4..length + 14)), "{length}");
     }
 }
 

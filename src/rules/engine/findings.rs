@@ -29,14 +29,14 @@ pub fn make(mut run: Run<'_, '_>) -> Findings {
     let mut by_name = board.hits.clone();
     by_name.sort_unstable();
     for at in &board.hits {
-        if board.rule(*at).is_some_and(|rule| !rule.name.starts_with("__")) {
+        if board.rule(*at).is_some_and(|rule| !rule.is_subrule()) {
             total += run.plan.score(*at) * f64::from(board.count(*at));
         }
     }
     for at in &by_name {
         let (Some(rule), count) = (board.rule(*at), board.count(*at)) else { continue };
         let score = run.plan.score(*at);
-        if rule.name.starts_with("__") {
+        if rule.is_subrule() {
             subrules.push((Arc::clone(&rule.name), count));
             if run.circumstances.explain {
                 findings.support.push(hit(rule, 0.0, count, evidence.remove(at).unwrap_or_default()));
