@@ -2,7 +2,7 @@
 
 use super::charset;
 use super::fields::{is_space, trim, unix_lines};
-use memchr::{memchr, memchr_iter, memchr2, memmem};
+use memchr::{memchr, memchr_iter, memchr2};
 use std::borrow::Cow;
 
 /// How well the input kept to its encoding.
@@ -12,6 +12,8 @@ pub struct Decoded {
     pub clean: bool,
 }
 
+/// The largest value of a character; what follows are no values.
+const SEXTET: u8 = 63;
 const SKIP: u8 = 0xFF;
 const PAD: u8 = 0xFE;
 const BLANK: u8 = 0xFD;
@@ -37,6 +39,50 @@ const BASE64: [u8; 256] = {
 /// Base64. Well-formed text may hold `=` inside, which count as zero bits; otherwise foreign octets are skipped, an inner
 /// `=` counts like `/`, and a last single character is dropped.
 pub fn base64(text: &[u8]) -> Decoded {
+    whole_groups(text).map_or_else(|| odd_base64(text), |bytes| Decoded { bytes, clean: true })
+}
+
+/// Base64 as programs write it: whole groups of four on each line, padding in the last one alone. `None`: written otherwise.
+fn whole_groups(text: &[u8]) -> Option<Vec<u8>> {
+    let text = trim(text);
+    let padding = text.iter().rev().take_while(|b| **b == b'=').count();
+    let (body, last) = match padding {
+        0 => (text, None),
+        1 | 2 => text.split_last_chunk::<4>().map(|(body, last)| (body, Some(last)))?,
+        _ => return None,
+    };
+    let octets = |[a, b, c, d]: [u8; 4]| [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
+    let mut bytes = vec![0; text.len() / 4 * 3];
+    let (mut at, mut written) = (0, 0);
+    while at < body.len() {
+        let end = memchr(b'\n', &body[at..]).map_or(body.len(), |n| at + n);
+        let line = body[at..end].strip_suffix(b"\r").unwrap_or(&body[at..end]);
+        let (groups, []) = line.as_chunks::<4>() else { return None };
+        let mut all = 0;
+        for (group, out) in groups.iter().zip(bytes[written..].as_chunks_mut::<3>().0) {
+            let sextets = group.map(|b| BASE64[usize::from(b)]);
+            all |= sextets[0] | sextets[1] | sextets[2] | sextets[3];
+            *out = octets(sextets);
+        }
+        if all > SEXTET {
+            return None;
+        }
+        written += groups.len() * 3;
+        at = end + 1;
+    }
+    bytes.truncate(written);
+    if let Some(last) = last {
+        let mut sextets = last.map(|b| BASE64[usize::from(b)]);
+        sextets[4 - padding..].fill(0);
+        if sextets.iter().any(|s| *s > SEXTET) {
+            return None;
+        }
+        bytes.extend_from_slice(&octets(sextets)[..3 - padding]);
+    }
+    Some(bytes)
+}
+
+fn odd_base64(text: &[u8]) -> Decoded {
     let mut sextets = Vec::with_capacity(text.len());
     let mut foreign = false;
     for &b in text {
@@ -154,8 +200,7 @@ pub fn header(value: &[u8], name: &[u8]) -> Vec<u8> {
 /// The rest of `header`, for text that is no field's value: a display name.
 pub fn words(text: Cow<'_, [u8]>, name: &[u8]) -> Vec<u8> {
     let text = if text.is_ascii() { text } else { Cow::Owned(charset::normalize_field(&text, "UTF-8", false).into_owned()) };
-    let holds_word = || memchr_iter(b'=', &text).any(|at| text.get(at + 1) == Some(&b'?'));
-    if !holds_word() || is_plain_field(name) {
+    if word_mark(&text).is_none() || is_plain_field(name) {
         return text.into_owned();
     }
     decode_words(&join_words(&text))
@@ -182,6 +227,11 @@ fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
     }
     out.extend_from_slice(rest);
     Cow::Owned(out)
+}
+
+/// The first `=?`.
+fn word_mark(text: &[u8]) -> Option<usize> {
+    memchr_iter(b'=', text).find(|at| text.get(at + 1) == Some(&b'?'))
 }
 
 struct Word<'a> {
@@ -212,7 +262,7 @@ fn word(text: &[u8]) -> Option<Word<'_>> {
 fn join_words(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
-    while let Some(n) = memmem::find(&text[at..], b"=?") {
+    while let Some(n) = word_mark(&text[at..]) {
         out.extend_from_slice(&text[at..at + n]);
         at += n;
         let Some(first) = word(&text[at..]) else {
@@ -238,26 +288,29 @@ fn join_words(text: &[u8]) -> Vec<u8> {
 fn decode_words(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut run: Vec<u8> = Vec::new();
-    let mut run_charset: Vec<u8> = Vec::new();
+    let mut run_charset: &[u8] = b"";
     let mut at = 0;
     while at < text.len() {
-        let (charset, len) = match word(&text[at..]) {
-            Some(w) => (w.charset.to_ascii_lowercase(), w.len),
-            None => {
-                (Vec::new(), memchr(b'=', &text[at..]).filter(|n| *n > 0).unwrap_or(if text[at] == b'=' { 1 } else { text.len() - at }))
-            }
-        };
-        if charset != run_charset {
-            close_run(&mut out, &mut run, &run_charset);
+        let rest = &text[at..];
+        let found = word(rest);
+        let charset = found.as_ref().map_or(&b""[..], |word| word.charset);
+        if !charset.eq_ignore_ascii_case(run_charset) {
+            close_run(&mut out, &mut run, run_charset);
             run_charset = charset;
         }
-        match word(&text[at..]) {
-            Some(w) => run.extend_from_slice(&word_octets(&w)),
-            None => run.extend_from_slice(&text[at..at + len]),
-        }
-        at += len;
+        at += match found {
+            Some(word) => {
+                run.extend_from_slice(&word_octets(&word));
+                word.len
+            }
+            None => {
+                let len = if rest[0] == b'=' { 1 } else { memchr(b'=', rest).unwrap_or(rest.len()) };
+                run.extend_from_slice(&rest[..len]);
+                len
+            }
+        };
     }
-    close_run(&mut out, &mut run, &run_charset);
+    close_run(&mut out, &mut run, run_charset);
     out
 }
 
@@ -267,7 +320,8 @@ fn close_run(out: &mut Vec<u8>, run: &mut Vec<u8>, charset: &[u8]) {
     if name.is_empty() {
         out.append(run);
     } else {
-        out.extend_from_slice(&charset::normalize_field(run, &String::from_utf8_lossy(name), true));
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        out.extend_from_slice(&charset::normalize_field(run, &name, true));
         run.clear();
     }
 }
@@ -325,6 +379,10 @@ mod tests {
             ("====", b""),
         ] {
             assert_eq!(base64(text.as_bytes()).bytes, bytes, "{text}");
+        }
+        for text in ["aGVs\r\nbG8=\n", "aGVs\n", "aGVsbG8=", "aGVsbG8hYQ==", "aG=s", "aGVs=", "aGVs\n==", "aG==aGVs", "a\nGVs", "aGV s"] {
+            let (regular, odd) = (base64(text.as_bytes()), odd_base64(text.as_bytes()));
+            assert_eq!(regular, odd, "{text}");
         }
         assert!(base64(b"aGVsbG8=").clean && !base64(b"aGVs*bG8=").clean);
     }

@@ -151,22 +151,31 @@ fn begins_with_text(body: &[u8], boundary: Option<&[u8]>) -> bool {
     !boundary.is_some_and(|b| first.strip_prefix(b"--").is_some_and(|rest| rest.starts_with(b)))
 }
 
-/// A body's lines with LF, and runs of more than 20 blank lines cut to 20; `None` where nothing changes.
-fn mend(body: &[u8], crlf: bool) -> Option<Vec<u8>> {
-    const RUN: usize = 20;
-    let has_long_run = || {
-        let (mut at, mut blank) = (0, 0);
-        for end in fields::line_ends(body, 0) {
-            let is_blank = fields::is_space(body[at]) && body[at..end].iter().all(|b| fields::is_space(*b));
-            blank = if is_blank { blank + 1 } else { 0 };
-            if blank > RUN {
+/// Blank lines that may follow each other.
+const RUN: usize = 20;
+
+/// Whether more blank lines may follow each other: there are none where no `RUN` line ends stand in white space alone.
+/// Such a stretch is at least as long, so that one octet in as many is looked at.
+fn holds_blank_lines(body: &[u8]) -> bool {
+    let is_space = |b: &&u8| fields::is_space(**b);
+    let mut at = RUN - 1;
+    while let Some(octet) = body.get(at) {
+        if fields::is_space(*octet) {
+            let start = at - body[..at].iter().rev().take_while(is_space).count();
+            let end = at + body[at..].iter().take_while(is_space).count();
+            if memchr::memchr_iter(b'\n', &body[start..end]).count() >= RUN {
                 return true;
             }
             at = end;
         }
-        false
-    };
-    if !has_long_run() {
+        at += RUN;
+    }
+    false
+}
+
+/// A body's lines with LF, and runs of more than 20 blank lines cut to 20; `None` where nothing changes.
+fn mend(body: &[u8], crlf: bool) -> Option<Vec<u8>> {
+    if !holds_blank_lines(body) {
         return match fields::unix_lines(body) {
             Cow::Owned(mended) if crlf => Some(mended),
             Cow::Owned(_) | Cow::Borrowed(_) => None,
