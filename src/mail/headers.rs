@@ -1,8 +1,9 @@
 //! Header values as rules ask for them: `From:addr`, `Subject:raw`, `ALL`, `ToCc`, `X-Spam-Relays-Untrusted`.
 
+use super::addresses::{self, Address};
 use super::domains::DomainTables;
 use super::part::{self, ALL_LIMIT};
-use super::{Mail, Part, addresses, decode, ip};
+use super::{Mail, Part, decode, ip};
 use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -21,6 +22,7 @@ pub struct HeaderQuery {
     pub domain: bool,
     pub ip: bool,
     pub revip: bool,
+    pub(super) source: ValueSource,
 }
 
 impl HeaderQuery {
@@ -63,36 +65,18 @@ impl HeaderQuery {
             domain: false,
             ip: false,
             revip: false,
+            source: ValueSource::of(name),
         }
     }
 
-    pub(super) fn source(&self) -> ValueSource {
-        const EXACT: [(&str, ValueSource); 6] = [
-            ("ALL", ValueSource::All),
-            ("ALL-TRUSTED", ValueSource::Range { from_top: true, internal: false }),
-            ("ALL-INTERNAL", ValueSource::Range { from_top: true, internal: true }),
-            ("ALL-UNTRUSTED", ValueSource::Range { from_top: false, internal: false }),
-            ("ALL-EXTERNAL", ValueSource::Range { from_top: false, internal: true }),
-            ("MESSAGEID", ValueSource::MessageId),
-        ];
-        const ANY_CASE: [(&str, ValueSource); 6] = [
-            ("EnvelopeFrom", ValueSource::EnvelopeFrom),
-            ("ToCc", ValueSource::ToCc),
-            ("X-Spam-Relays-Trusted", ValueSource::Relays { trusted: true, internal: false }),
-            ("X-Spam-Relays-Untrusted", ValueSource::Relays { trusted: false, internal: false }),
-            ("X-Spam-Relays-Internal", ValueSource::Relays { trusted: true, internal: true }),
-            ("X-Spam-Relays-External", ValueSource::Relays { trusted: false, internal: true }),
-        ];
-        EXACT
-            .iter()
-            .find(|(name, _)| *name == self.name)
-            .or_else(|| ANY_CASE.iter().find(|(name, _)| name.eq_ignore_ascii_case(&self.name)))
-            .map_or(ValueSource::Field, |(_, source)| *source)
+    /// It asks for what stands in addresses, not for the field.
+    pub(super) fn reads_addresses(&self) -> bool {
+        self.addr || self.display_name
     }
 }
 
 /// Where a query's values come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum ValueSource {
     Field,
     All,
@@ -109,13 +93,47 @@ pub(super) enum ValueSource {
         trusted: bool,
         internal: bool,
     },
+    /// The domain of the envelope sender, or those of From: seen where no field has that name.
+    SenderDomain,
+    AuthorDomain,
+}
+
+impl ValueSource {
+    fn of(name: &str) -> ValueSource {
+        const EXACT: [(&str, ValueSource); 6] = [
+            ("ALL", ValueSource::All),
+            ("ALL-TRUSTED", ValueSource::Range { from_top: true, internal: false }),
+            ("ALL-INTERNAL", ValueSource::Range { from_top: true, internal: true }),
+            ("ALL-UNTRUSTED", ValueSource::Range { from_top: false, internal: false }),
+            ("ALL-EXTERNAL", ValueSource::Range { from_top: false, internal: true }),
+            ("MESSAGEID", ValueSource::MessageId),
+        ];
+        const ANY_CASE: [(&str, ValueSource); 8] = [
+            ("EnvelopeFrom", ValueSource::EnvelopeFrom),
+            ("ToCc", ValueSource::ToCc),
+            ("X-Spam-Relays-Trusted", ValueSource::Relays { trusted: true, internal: false }),
+            ("X-Spam-Relays-Untrusted", ValueSource::Relays { trusted: false, internal: false }),
+            ("X-Spam-Relays-Internal", ValueSource::Relays { trusted: true, internal: true }),
+            ("X-Spam-Relays-External", ValueSource::Relays { trusted: false, internal: true }),
+            ("X-SenderDomain", ValueSource::SenderDomain),
+            ("X-AuthorDomain", ValueSource::AuthorDomain),
+        ];
+        EXACT
+            .iter()
+            .find(|(known, _)| *known == name)
+            .or_else(|| ANY_CASE.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)))
+            .map_or(ValueSource::Field, |(_, source)| *source)
+    }
 }
 
 /// One field of the top section, cooked when first asked for.
 struct Entry<'m> {
     name: &'m [u8],
+    /// The bit of its name.
+    kind: u64,
     raw: Cow<'m, [u8]>,
     cooked: OnceLock<Vec<u8>>,
+    addresses: OnceLock<Vec<Address>>,
 }
 
 /// The parsed set of top fields. Fields that claim to be our own results (`X-Spam-…`) are not in it.
@@ -142,29 +160,26 @@ impl<'m> Headers<'m> {
             .iter()
             .map(|f| (f, f.name(section)))
             .filter(|(_, name)| !is_ours(name))
-            .map(|(f, name)| Entry {
-                name: &name[..name.len().min(part::NAME_LIMIT)],
-                raw: part::cut_value(f.value(section), crlf),
-                cooked: OnceLock::new(),
-            })
+            .map(|(f, name)| Entry::new(&name[..name.len().min(part::NAME_LIMIT)], part::cut_value(f.value(section), crlf)))
             .collect();
         Headers::of(entries)
     }
 
     fn of(entries: Vec<Entry<'m>>) -> Self {
-        let kinds = entries.iter().fold(0, |kinds, entry| kinds | kind(entry.name));
+        let kinds = entries.iter().fold(0, |kinds, entry| kinds | entry.kind);
         Headers { entries, kinds, all: OnceLock::new() }
     }
 
     /// The fields of a part.
     pub fn of_part(part: &'m Part) -> Self {
-        let entries = part.fields().map(|(name, raw)| Entry { name, raw, cooked: OnceLock::new() }).collect();
+        let entries = part.fields().map(|(name, raw)| Entry::new(name, raw)).collect();
         Headers::of(entries)
     }
 
     fn named<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a Entry<'m>> {
-        let entries = if self.kinds & kind(name.as_bytes()) == 0 { &[][..] } else { &self.entries };
-        entries.iter().filter(move |e| e.name.eq_ignore_ascii_case(name.as_bytes()))
+        let kind = kind(name.as_bytes());
+        let entries = if self.kinds & kind == 0 { &[][..] } else { &self.entries };
+        entries.iter().filter(move |e| e.kind == kind && e.name.eq_ignore_ascii_case(name.as_bytes()))
     }
 
     pub fn raw<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
@@ -174,6 +189,11 @@ impl<'m> Headers<'m> {
     /// Values with one LF at the end.
     pub fn cooked<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         self.named(name).map(Entry::cooked)
+    }
+
+    /// Addresses of each field, by its raw value.
+    pub fn addresses<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a [Address]> {
+        self.named(name).map(Entry::addresses)
     }
 
     /// `Name: value` of all fields, cooked, up to 65,536 octets.
@@ -224,7 +244,15 @@ impl<'m> Headers<'m> {
     }
 }
 
-impl Entry<'_> {
+impl<'m> Entry<'m> {
+    fn new(name: &'m [u8], raw: Cow<'m, [u8]>) -> Self {
+        Entry { name, kind: kind(name), raw, cooked: OnceLock::new(), addresses: OnceLock::new() }
+    }
+
+    fn addresses(&self) -> &[Address] {
+        self.addresses.get_or_init(|| addresses::parse(&self.raw))
+    }
+
     fn cooked(&self) -> &[u8] {
         self.cooked.get_or_init(|| {
             let mut value = decode::header(&self.raw, self.name);
@@ -293,41 +321,51 @@ pub(super) fn unfolded(value: &[u8]) -> Vec<u8> {
 }
 
 /// Lines of a text, each with its LF.
-pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split_inclusive(|b| *b == b'\n')
+pub fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut from = 0;
+    let last = (!text.is_empty() && !text.ends_with(b"\n")).then_some(text.len());
+    memchr_iter(b'\n', text).map(|at| at + 1).chain(last).map(move |end| {
+        let line = &text[from..end];
+        from = end;
+        line
+    })
 }
 
 type Values<'a> = Vec<Cow<'a, [u8]>>;
 
-/// Applies a query's modifiers to its values.
-pub(super) fn modify<'a>(query: &HeaderQuery, mut values: Values<'a>, domains: &DomainTables) -> Values<'a> {
+/// What `first` and `last` leave.
+pub(super) fn chosen<T>(query: &HeaderQuery, mut fields: Vec<T>) -> Vec<T> {
     if query.first {
-        values.truncate(1);
-    } else if query.last && values.len() > 1 {
-        values.drain(..values.len() - 1);
+        fields.truncate(1);
+    } else if query.last && fields.len() > 1 {
+        fields.drain(..fields.len() - 1);
     }
+    fields
+}
+
+/// What a query for addresses or names says of an address.
+pub(super) fn told<'a>(query: &HeaderQuery, address: &'a Address) -> Option<Cow<'a, [u8]>> {
     if query.addr {
-        values = values.iter().flat_map(|v| addresses::parse(v)).filter_map(|a| a.address.map(Cow::Owned)).collect();
-    } else if query.display_name {
-        values = values
-            .iter()
-            .flat_map(|v| addresses::parse(v))
-            .filter_map(|a| a.phrase)
-            .map(|p| Cow::Owned(if query.raw { p } else { display_name(p) }))
-            .collect();
+        return address.address.as_deref().map(Cow::Borrowed);
     }
+    address.phrase.as_deref().map(|phrase| if query.raw { Cow::Borrowed(phrase) } else { Cow::Owned(display_name(phrase)) })
+}
+
+/// Hosts or addresses of hosts that values name, where a query asks for them.
+pub(super) fn placed<'a>(query: &HeaderQuery, values: Values<'a>, domains: &DomainTables) -> Values<'a> {
     if query.host {
-        values = values
+        return values
             .iter()
             .filter_map(|v| host_of(v, query.addr, domains))
             .map(|h| Cow::Owned(if query.domain { registered(&h, domains) } else { h }))
             .collect();
-    } else if query.ip {
+    }
+    if query.ip {
         let found = |v: &Cow<'_, [u8]>| {
             let address = ip::find_free(v)?;
             if query.revip { ip::reversed(address).map(String::into_bytes) } else { Some(address.to_vec()) }
         };
-        values = values.iter().filter_map(found).map(Cow::Owned).collect();
+        return values.iter().filter_map(found).map(Cow::Owned).collect();
     }
     values
 }
@@ -338,8 +376,8 @@ fn registered(host: &[u8], domains: &DomainTables) -> Vec<u8> {
     domains.registered(&host.join(".")).as_bytes().to_vec()
 }
 
-fn display_name(phrase: Vec<u8>) -> Vec<u8> {
-    let decoded = decode::words(strip_folds(&phrase), b"");
+fn display_name(phrase: &[u8]) -> Vec<u8> {
+    let decoded = decode::words(strip_folds(phrase), b"");
     let mut out = Vec::with_capacity(decoded.len());
     for word in decoded.split(|b| super::fields::is_space(*b)).filter(|w| !w.is_empty()) {
         if !out.is_empty() {
@@ -444,9 +482,9 @@ mod tests {
 
     #[test]
     fn pseudo_names_are_told_from_fields() {
-        assert_eq!(HeaderQuery::plain("ALL").source(), ValueSource::All);
-        assert_eq!(HeaderQuery::plain("all").source(), ValueSource::Field);
-        assert_eq!(HeaderQuery::plain("tocc").source(), ValueSource::ToCc);
+        assert_eq!(HeaderQuery::plain("ALL").source, ValueSource::All);
+        assert_eq!(HeaderQuery::plain("all").source, ValueSource::Field);
+        assert_eq!(HeaderQuery::plain("tocc").source, ValueSource::ToCc);
     }
 
     #[test]

@@ -109,6 +109,17 @@ impl Part {
         }
     }
 
+    /// What `decoded` begins with, of the first octets of `raw` alone; empty where only the whole can tell.
+    pub fn decoded_start(&self, octets: usize) -> Vec<u8> {
+        let start = self.raw().get(..octets).unwrap_or_default();
+        // Padding is read by what comes after it, line ends of texts likewise.
+        if self.leaf && self.encoding == "base64" && !is_text(&self.content_type) && memchr::memchr(b'=', start).is_none() {
+            decode::base64(start).bytes
+        } else {
+            Vec::new()
+        }
+    }
+
     /// Whether the body keeps to its transfer encoding.
     pub fn is_cleanly_encoded(&self) -> bool {
         !matches!(self.encoding.as_str(), "quoted-printable" | "base64") || self.decode().clean

@@ -7,14 +7,13 @@ use super::links::{self, LinkList};
 use super::text::{self, PartText};
 use super::{Arrival, Defect, HeaderQuery, HtmlFacts, Link, Mail, PartId, Relays, ViewOptions, addresses, charset, received};
 use std::borrow::Cow;
-use std::sync::{OnceLock, RwLock};
+use std::sync::OnceLock;
 
 pub struct Reading<'m> {
     pub mail: &'m Mail,
     pub arrival: &'m Arrival,
     pub options: &'m ViewOptions,
     headers: Headers<'m>,
-    metadata: RwLock<Vec<(String, Vec<u8>)>>,
     relays: OnceLock<Relays>,
     envelope_from: OnceLock<Option<Vec<u8>>>,
     rendered: OnceLock<Vec<PartView<'m>>>,
@@ -79,7 +78,6 @@ impl<'m> Reading<'m> {
             arrival,
             options,
             headers: Headers::new(mail),
-            metadata: RwLock::default(),
             relays: OnceLock::new(),
             envelope_from: OnceLock::new(),
             rendered: OnceLock::new(),
@@ -90,26 +88,28 @@ impl<'m> Reading<'m> {
 
     /// The joined value that a header rule matches; `None`: absent. Borrowed where one field alone answers.
     pub fn header(&self, query: &HeaderQuery) -> Option<Cow<'_, [u8]>> {
-        let values = self.header_values(query);
-        let mut values = values.into_iter();
-        let first = values.next()?;
-        let mut joined: Option<Vec<u8>> = None;
-        let lines = first.ends_with(b"\n");
-        for value in values {
-            let joined = joined.get_or_insert_with(|| first.to_vec());
-            if !lines {
-                joined.push(b'\n');
-            }
-            joined.extend_from_slice(&value);
+        let mut values = self.header_values(query);
+        if values.len() < 2 {
+            return values.pop();
         }
-        Some(joined.map_or(first, Cow::Owned))
+        let between = if values.first().is_some_and(|first| first.ends_with(b"\n")) { &b""[..] } else { b"\n" };
+        Some(Cow::Owned(values.join(between)))
     }
 
     /// The values one by one (`get` in list context).
     pub fn header_values(&self, query: &HeaderQuery) -> Vec<Cow<'_, [u8]>> {
-        let values = self.unmodified(query);
-        let is_plain = !(query.first || query.last || query.addr || query.display_name || query.host || query.ip);
-        if is_plain { values } else { headers::modify(query, values, &self.options.domains) }
+        let values = match (query.source, query.reads_addresses()) {
+            (ValueSource::Field, true) => {
+                let fields = headers::chosen(query, self.headers.addresses(&query.name).collect());
+                fields.into_iter().flatten().filter_map(|address| headers::told(query, address)).collect()
+            }
+            (_, true) => {
+                let read = headers::chosen(query, self.unmodified(query)).into_iter().flat_map(|value| addresses::parse(&value));
+                read.filter_map(|address| headers::told(query, &address).map(|told| Cow::Owned(told.into_owned()))).collect()
+            }
+            (_, false) => headers::chosen(query, self.unmodified(query)),
+        };
+        headers::placed(query, values, &self.options.domains)
     }
 
     fn unmodified(&self, query: &HeaderQuery) -> Vec<Cow<'_, [u8]>> {
@@ -124,7 +124,11 @@ impl<'m> Reading<'m> {
             }
             values
         };
-        match query.source() {
+        let or = |other: &dyn Fn() -> Option<Vec<u8>>| {
+            let values = self.field_values(query);
+            if values.is_empty() { other().map(Cow::Owned).into_iter().collect() } else { values }
+        };
+        match query.source {
             ValueSource::All if query.raw => match self.mail.pristine_header() {
                 Cow::Borrowed(section) => headers::pristine_fields(section).into_iter().map(Cow::Borrowed).collect(),
                 Cow::Owned(section) => headers::pristine_fields(&section).into_iter().map(|f| Cow::Owned(f.to_vec())).collect(),
@@ -140,17 +144,18 @@ impl<'m> Reading<'m> {
             ValueSource::ToCc => listed(&["To", "Cc"]),
             ValueSource::Relays { trusted, internal } => vec![Cow::Borrowed(self.relays().joined(trusted, internal).as_bytes())],
             ValueSource::Field => self.field_values(query),
+            // Without a final LF.
+            ValueSource::SenderDomain => or(&|| self.hosts("EnvelopeFrom:first:addr:host").into_iter().next()),
+            ValueSource::AuthorDomain => or(&|| Some(self.hosts("From:addr:host").join(&b' ')).filter(|hosts| !hosts.is_empty())),
         }
     }
 
     fn field_values(&self, query: &HeaderQuery) -> Vec<Cow<'_, [u8]>> {
-        let raw = query.raw || query.addr || query.display_name;
-        let values: Vec<Cow<'_, [u8]>> = if raw {
+        if query.raw || query.reads_addresses() {
             self.headers.raw(&query.name).map(Cow::Borrowed).collect()
         } else {
             self.headers.cooked(&query.name).map(Cow::Borrowed).collect()
-        };
-        if values.is_empty() { self.metadata(&query.name).map(Cow::Owned).into_iter().collect() } else { values }
+        }
     }
 
     fn handover_range(&self, raw: bool, from_top: bool, internal: bool) -> Vec<Cow<'_, [u8]>> {
@@ -167,39 +172,17 @@ impl<'m> Reading<'m> {
         headers::handover_range(fields.into_iter(), handover, from_top).into_iter().map(|f| Cow::Owned(f.to_vec())).collect()
     }
 
-    /// What plugins find out about a message and rules read like a field (`X-Languages`, `X-Relay-Countries`): seen by
-    /// header rules where no field of that name exists, usually without a final LF.
-    pub fn put_metadata(&self, name: &str, value: Vec<u8>) {
-        if let Ok(mut metadata) = self.metadata.write() {
-            metadata.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-            metadata.push((name.to_string(), value));
-        }
-    }
-
-    fn metadata(&self, name: &str) -> Option<Vec<u8>> {
-        if let Ok(metadata) = self.metadata.read()
-            && let Some((_, value)) = metadata.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))
-        {
-            return Some(value.clone());
-        }
-        let domains = |query: &str| -> Vec<Vec<u8>> {
-            let hosts = HeaderQuery::parse(query).map(|q| self.header_values(&q)).unwrap_or_default();
-            let mut seen: Vec<Vec<u8>> = Vec::new();
-            for host in hosts {
-                let lower = host.to_ascii_lowercase();
-                if !seen.contains(&lower) {
-                    seen.push(lower);
-                }
+    /// Hosts that a query names, in lower case, each once.
+    fn hosts(&self, query: &str) -> Vec<Vec<u8>> {
+        let hosts = HeaderQuery::parse(query).map(|q| self.header_values(&q)).unwrap_or_default();
+        let mut seen: Vec<Vec<u8>> = Vec::new();
+        for host in hosts {
+            let lower = host.to_ascii_lowercase();
+            if !seen.contains(&lower) {
+                seen.push(lower);
             }
-            seen
-        };
-        if name.eq_ignore_ascii_case("X-SenderDomain") {
-            domains("EnvelopeFrom:first:addr:host").into_iter().next()
-        } else if name.eq_ignore_ascii_case("X-AuthorDomain") {
-            Some(domains("From:addr:host").join(&b' ')).filter(|d| !d.is_empty())
-        } else {
-            None
         }
+        seen
     }
 
     /// The envelope sender: live, or guessed from the fields in SpamAssassin's order (PerMsgStatus.pm, get_envelope_from).
@@ -215,13 +198,11 @@ impl<'m> Reading<'m> {
 
     fn guess_envelope_from(&self) -> Option<Vec<u8>> {
         let usable = |address: &[u8]| address.is_empty() || memchr::memchr(b'@', address).is_some_and(|at| at > 0);
-        let first = |name: &str| {
-            let query = HeaderQuery { first: true, addr: true, ..HeaderQuery::plain(name) };
-            self.header_values(&query).into_iter().next().map(Cow::into_owned)
-        };
         if let Some(name) = &self.options.envelope_sender_header {
-            return first(name).filter(|a| usable(a));
+            let query = HeaderQuery { first: true, addr: true, ..HeaderQuery::plain(name) };
+            return self.header_values(&query).into_iter().next().map(Cow::into_owned).filter(|a| usable(a));
         }
+        let first = |name: &str| self.headers.addresses(name).next()?.iter().find_map(|a| a.address.as_deref());
         let relays = self.relays();
         let last_hop = relays.untrusted.first().or(relays.trusted.last()).and_then(|i| relays.all.get(*i));
         if let Some(envfrom) = last_hop.and_then(|relay| relay.envfrom.as_ref())
@@ -237,7 +218,7 @@ impl<'m> Reading<'m> {
         for (name, ends_search) in [("X-Envelope-From", true), ("Envelope-Sender", false), ("Return-Path", false)] {
             let Some(address) = first(name) else { continue };
             if !self.stands_below_received(name) {
-                return Some(address);
+                return Some(address.to_vec());
             }
             if ends_search {
                 return None;

@@ -38,6 +38,8 @@ pub struct Board<'r> {
     /// Metas put off to the final pass.
     deferred: Bits,
     never: Bits,
+    /// Metas that had an order and came out true.
+    pub found_true: Vec<&'r Meta>,
     pub evidence: Vec<(u32, Evidence)>,
     /// Sub-rules keep evidence too.
     explain: bool,
@@ -59,6 +61,7 @@ impl<'r> Board<'r> {
             any_late: false,
             deferred: Bits::new(plan.metas.len()),
             never: plan.never.clone(),
+            found_true: Vec::new(),
             evidence: Vec::new(),
             explain,
             running_score: 0.0,
@@ -86,7 +89,7 @@ impl<'r> Board<'r> {
         let value = if value > 0.0 { value } else { 1.0 };
         if *count == 0 {
             self.hits.push(rule);
-            for position in self.plan.users(rule) {
+            for position in self.plan.woken(rule) {
                 self.dirty.insert(*position);
             }
         }
@@ -198,8 +201,7 @@ impl<'r> Board<'r> {
                     self.wait(meta.rule);
                 }
             } else {
-                let result = meta.code.value(&self.values);
-                self.settle(meta, result);
+                self.evaluate(meta);
             }
         }
     }
@@ -216,10 +218,17 @@ impl<'r> Board<'r> {
             if self.looks_at(meta, &self.never) {
                 self.block(meta.rule);
             } else {
-                let result = meta.code.value(&self.values);
-                self.settle(meta, result);
+                self.evaluate(meta);
             }
         }
+    }
+
+    fn evaluate(&mut self, meta: &'r Meta) {
+        let result = meta.code.value(&self.values);
+        if result != 0.0 {
+            self.found_true.push(meta);
+        }
+        self.settle(meta, result);
     }
 
     fn looks_at(&self, meta: &Meta, set: &Bits) -> bool {

@@ -11,12 +11,12 @@ const SHORTCIRCUIT: &str = "SHORTCIRCUIT";
 const TIME_LIMIT_EXCEEDED: &str = "TIME_LIMIT_EXCEEDED";
 
 pub fn make(mut run: Run<'_, '_>) -> Findings {
-    let mut evidence: HashMap<u32, Vec<Evidence>> = HashMap::new();
+    let mut evidence: HashMap<u32, Vec<Evidence>, foldhash::fast::RandomState> = HashMap::default();
     for (rule, found) in std::mem::take(&mut run.board.evidence) {
         evidence.entry(rule).or_default().push(found);
     }
     let board = &run.board;
-    for meta in run.plan.metas.iter().filter(|meta| board.count(meta.rule) > 0 && board.keeps(meta.rule)) {
+    for meta in board.found_true.iter().filter(|meta| board.count(meta.rule) > 0 && board.keeps(meta.rule)) {
         for name in board.took(meta) {
             let text = name.as_bytes().to_vec();
             evidence.entry(meta.rule).or_default().push(Evidence { view: View::Meta, place: String::new(), start: 0, end: 0, text });

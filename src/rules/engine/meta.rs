@@ -122,6 +122,29 @@ impl Code {
     }
 }
 
+/// Rules of which one at least must have hit for the expression to be true; `None` where it may be true without. Of the
+/// choices that `&&` leaves, those that weigh least.
+pub fn causes(expression: &Expression, weight: &dyn Fn(u32) -> usize) -> Option<Vec<u32>> {
+    let of = |part: &Expression| causes(part, weight);
+    let weigh = |rules: &Vec<u32>| rules.iter().map(|rule| weight(*rule)).sum::<usize>();
+    let both = |a: Option<Vec<u32>>, b: Option<Vec<u32>>| a.into_iter().chain(b).min_by_key(weigh);
+    let either = |a: Option<Vec<u32>>, b: Option<Vec<u32>>| Some([a?, b?].concat());
+    match expression {
+        Expression::Number(n) => (*n == 0.0).then(Vec::new),
+        Expression::Rule(index) => Some(vec![u32::try_from(*index).unwrap_or(u32::MAX)]),
+        Expression::Not(_) => None,
+        Expression::Choose(condition, yes, no) => either(both(of(condition), of(yes)), of(no)),
+        Expression::Binary(operator, left, right) => match (operator, &**right) {
+            (Operator::And | Operator::Multiply | Operator::Divide, _) => both(of(left), of(right)),
+            (Operator::Or | Operator::Xor | Operator::Add | Operator::Subtract, _) => either(of(left), of(right)),
+            (Operator::Greater, Expression::Number(n)) if *n >= 0.0 => of(left),
+            (Operator::GreaterEqual | Operator::Equal, Expression::Number(n)) if *n > 0.0 => of(left),
+            (Operator::Greater | Operator::GreaterEqual | Operator::Less | Operator::LessEqual, _) => None,
+            (Operator::Equal | Operator::NotEqual, _) => None,
+        },
+    }
+}
+
 /// A few numbers in place, more on the heap.
 #[derive(Default)]
 struct Stack {
@@ -271,6 +294,23 @@ mod tests {
         assert_eq!(Code::compile(&xor).value(&[7.0]), 6.0);
         let div = Expression::Binary(Operator::Divide, number(1.0), rule(0));
         assert_eq!(Code::compile(&div).value(&[0.0]), 0.0);
+    }
+
+    #[test]
+    fn an_expression_waits_for_the_rarest_rule_that_it_needs() {
+        let binary = |operator, left, right| Box::new(Expression::Binary(operator, left, right));
+        let sum = || binary(Operator::Add, rule(1), rule(2));
+        let not = || Box::new(Expression::Not(rule(9)));
+        for (expression, needed) in [
+            (binary(Operator::And, rule(7), rule(3)), Some(vec![3])),
+            (binary(Operator::And, not(), rule(7)), Some(vec![7])),
+            (binary(Operator::Or, not(), rule(7)), None),
+            (binary(Operator::And, binary(Operator::Greater, sum(), number(1.0)), rule(7)), Some(vec![1, 2])),
+            (binary(Operator::Less, sum(), number(1.0)), None),
+            (binary(Operator::GreaterEqual, sum(), number(0.0)), None),
+        ] {
+            assert_eq!(causes(&expression, &|rule| rule as usize), needed, "{expression:?}");
+        }
     }
 
     #[test]

@@ -115,6 +115,8 @@ pub struct Plan {
     pub metas: Vec<Meta>,
     /// By rule: positions of metas that look at it.
     users: Users,
+    /// Those of them that its hit may make true.
+    woken: Users,
     /// Metas that are evaluated in the final pass alone.
     pub last: Bits,
     /// Metas that must be evaluated though nothing they look at hit.
@@ -198,7 +200,7 @@ impl Plan {
     ) -> Plan {
         let count = metas.len();
         let (mut last, mut always, mut never) = (Bits::new(count), Bits::new(count), Bits::new(rules.len()));
-        let mut users = vec![Vec::new(); rules.len()];
+        let (mut users, mut woken) = (vec![Vec::new(); rules.len()], vec![Vec::new(); rules.len()]);
         let zeros = vec![0.0; rules.len()];
         for stage in &mut stages {
             stage.ready = Bits::new(count);
@@ -224,13 +226,43 @@ impl Plan {
                 always.insert(position);
             }
         }
+        for (at, meta) in metas.iter().enumerate() {
+            let causes = match rules.get(meta.rule as usize).map(|rule| &rule.test) {
+                // What many metas look at hits often.
+                Some(Test::Meta(expression)) => meta::causes(expression, &|rule| users.get(rule as usize).map_or(0, Vec::len)),
+                _ => None,
+            };
+            for cause in causes.as_ref().unwrap_or(&meta.code.operands) {
+                if let Some(list) = woken.get_mut(*cause as usize) {
+                    list.push(at as u32);
+                }
+            }
+        }
         let may_stop = stops.watch_the_score() || rules.iter().any(|rule| rule.shortcircuit != Shortcircuit::Off);
-        Plan { set, scores, stages, metas, users: Users::new(users), last, always, never, unordered, may_stop, stops }
+        Plan {
+            set,
+            scores,
+            stages,
+            metas,
+            users: Users::new(users),
+            woken: Users::new(woken),
+            last,
+            always,
+            never,
+            unordered,
+            may_stop,
+            stops,
+        }
     }
 
     /// Positions of the metas that look at a rule.
     pub fn users(&self, rule: u32) -> &[u32] {
         self.users.of(rule)
+    }
+
+    /// Positions of the metas that may be true now that a rule has hit.
+    pub fn woken(&self, rule: u32) -> &[u32] {
+        self.woken.of(rule)
     }
 
     pub fn score(&self, rule: u32) -> f64 {

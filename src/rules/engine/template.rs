@@ -3,7 +3,7 @@
 //! Mail::SpamAssassin::Conf, "CAPTURING TAGS USING REGEX NAMED CAPTURE GROUPS".
 
 use crate::outcome::View;
-use crate::pattern::Pattern;
+use crate::pattern::{Found, Pattern};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ pub struct TemplateRow {
     pieces: Vec<Piece>,
     /// Some tag stands inside a negative look-around: its value need not occur in what matches.
     inside_negation: bool,
+    /// The pattern with anything at all for its tags: where it does not match, no value makes it match.
+    hull: Option<Pattern>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +65,8 @@ fn is_tag_name(name: &str) -> bool {
 impl TemplateRow {
     pub fn new(rule: u32, view: View, text: &str) -> TemplateRow {
         let (pieces, inside_negation) = split(text);
-        TemplateRow { rule, view, pieces, inside_negation }
+        let hull = hull(&pieces);
+        TemplateRow { rule, view, pieces, inside_negation, hull }
     }
 
     /// The names it waits for.
@@ -74,23 +77,21 @@ impl TemplateRow {
         })
     }
 
-    /// Whether the pattern can match any of the texts at all: each tag needs one of its values in them.
-    pub fn may_match<'a>(&self, values: &dyn Fn(&str) -> Vec<Vec<u8>>, texts: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
-        self.inside_negation
-            || self.tags().all(|tag| {
-                let wanted = values(tag);
-                texts.clone().any(|text| wanted.iter().any(|value| occurs(value, text)))
-            })
+    /// Whether the pattern can match a text at all, given the values of its tags: each tag needs one of its values there.
+    pub fn may_match(&self, values: &[Vec<Vec<u8>>], text: &[u8]) -> bool {
+        let holds = |values: &Vec<Vec<u8>>| values.iter().any(|value| occurs(value, text));
+        self.inside_negation || values.iter().all(holds) && self.hull.as_ref().is_none_or(|hull| !matches!(hull.find(text, 0), Found::Miss))
     }
 
     /// The pattern for one message; `None` where a tag has no value (the rule does not run) or the text is no pattern.
-    pub fn fill(&self, values: &dyn Fn(&str) -> Vec<Vec<u8>>) -> Option<Pattern> {
+    pub fn fill(&self, values: &[Vec<Vec<u8>>]) -> Option<Pattern> {
         let mut text = String::new();
+        let mut tags = values.iter();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(plain) => text.push_str(plain),
-                Piece::Tag(name) => {
-                    let values: Vec<Vec<u8>> = values(name).into_iter().filter(|value| !value.is_empty()).collect();
+                Piece::Tag(_) => {
+                    let values: Vec<&Vec<u8>> = tags.next()?.iter().filter(|value| !value.is_empty()).collect();
                     if values.is_empty() {
                         return None;
                     }
@@ -123,11 +124,20 @@ fn quote(value: &[u8], text: &mut String) {
 /// Whether a value occurs, with letters of either case and any octets above ASCII taken for equal: never misses a match.
 fn occurs(value: &[u8], text: &[u8]) -> bool {
     let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b) || (a >= 0x80 && b >= 0x80);
-    let Some(first) = value.first() else { return false };
-    text.len() >= value.len()
-        && text
-            .windows(value.len())
-            .any(|window| window.first().is_some_and(|octet| same(*octet, *first)) && window.iter().zip(value).all(|(a, b)| same(*a, *b)))
+    let Some((first, rest)) = value.split_first() else { return false };
+    let goes_on = |at: usize| text.get(at + 1..at + value.len()).is_some_and(|tail| tail.iter().zip(rest).all(|(a, b)| same(*a, *b)));
+    if first.is_ascii() {
+        memchr::memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), text).any(goes_on)
+    } else {
+        (0..text.len()).any(|at| !text[at].is_ascii() && goes_on(at))
+    }
+}
+
+/// See `TemplateRow::hull`. What a tag stands for may be given back only where nothing is atomic.
+fn hull(pieces: &[Piece]) -> Option<Pattern> {
+    let text: String = pieces.iter().map(|piece| if let Piece::Text(text) = piece { text } else { "(?s:.*)" }).collect();
+    let atomic = ["(?>", "(*", "*+", "++", "?+", "}+"].iter().any(|mark| text.contains(mark));
+    if atomic { None } else { Pattern::from_rule(&text).ok() }
 }
 
 /// `%{NAME}` or `%{NAME(argument)}`, unless a backslash stands before it. A delimiter that the values would break
@@ -222,6 +232,17 @@ mod tests {
             tags.set(name, vec![b"1".to_vec(), b"2".to_vec(), b"1".to_vec()]);
         }
         assert_eq!(tags.iter().map(|(name, values)| (&**name, values.len())).collect::<Vec<_>>(), [("A", 2), ("A_B2", 2)]);
+    }
+
+    #[test]
+    fn a_text_is_tried_where_value_and_pattern_may_stand() {
+        let row = |text: &str| TemplateRow::new(0, View::Uri, text);
+        let values = [vec![b"a@b.example".to_vec()]];
+        let links = row("m|^https?://x/.{2,9}#%{TO}|i");
+        assert!(links.may_match(&values, b"http://x/abc#A@b.example"));
+        assert!(!links.may_match(&values, b"mailto:a@b.example"));
+        assert!(!links.may_match(&values, b"http://x/abc#c@b.example"));
+        assert!(row("/(?>x%{TO}+)y/").hull.is_none());
     }
 
     #[test]

@@ -297,8 +297,8 @@ pub fn templates(run: &mut Run<'_, '_>, stage: &Stage, view: View) {
 fn run_template(run: &mut Run<'_, '_>, template: &TemplateRow) {
     let reading = run.reading;
     let Some(rule) = run.board.rule(template.rule) else { return };
-    let values = |name: &str| run.tag_values(name);
-    if template.tags().any(|tag| values(tag).iter().all(|value| value.is_empty())) {
+    let values: Vec<Vec<Vec<u8>>> = template.tags().map(|tag| run.tag_values(tag)).collect();
+    if values.iter().any(|values| values.iter().all(|value| value.is_empty())) {
         run.board.wait(template.rule);
         return;
     }
@@ -317,10 +317,11 @@ fn run_template(run: &mut Run<'_, '_>, template: &TemplateRow) {
         View::Full => vec![reading.full()],
         View::MimeHeader | View::Eval | View::Meta => Vec::new(),
     };
-    let filled = if template.may_match(&values, texts.iter().copied()) { template.fill(&values) } else { None };
+    let likely: Vec<(usize, &[u8])> = texts.iter().copied().enumerate().filter(|(_, text)| template.may_match(&values, text)).collect();
+    let filled = if likely.is_empty() { None } else { template.fill(&values) };
     if let Some(pattern) = filled {
         let row = Row::new(template.rule, rule, &pattern, negated, None);
-        for (number, octets) in texts.iter().enumerate() {
+        for (number, octets) in likely {
             if !(is_done(run, &row) || row.no_subject && number == 0 && template.view == View::Body) {
                 let tried = sweep::count(&pattern, octets, left(run, &row));
                 record(run, &row, &Text { view: template.view, place: Place::Number(number), octets }, &tried);

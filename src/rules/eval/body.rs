@@ -1,6 +1,6 @@
 //! BodyEval: how the alternatives of a message differ, its blank lines, wide spacing, and what stock tips look like.
 
-use super::perl::{argument, bound, is_space, number, pattern};
+use super::perl::{argument, bound, is_space, lines, number, pattern};
 use super::{Accepts, Answered, Context, Row, local};
 use crate::mail::Part;
 use crate::mail::reading::{PartView, Rendering};
@@ -37,9 +37,11 @@ pub(super) struct Alternatives {
 /// Words with their number; the text of one multipart/alternative by kind.
 #[derive(Default)]
 struct Words<'t> {
-    html: HashMap<&'t str, usize>,
-    text: HashMap<&'t str, usize>,
+    html: Counted<'t>,
+    text: Counted<'t>,
 }
+
+type Counted<'t> = HashMap<&'t str, usize, foldhash::fast::RandomState>;
 
 /// Stands for an image in a text without words; no word holds it.
 const IMAGE: &str = "\n";
@@ -99,7 +101,7 @@ fn add_words<'t>(words: &mut Words<'t>, view: &'t PartView<'_>, kind: &str) {
     }
 }
 
-fn count_words<'t>(counts: &mut HashMap<&'t str, usize>, text: &'t str, wide: bool) {
+fn count_words<'t>(counts: &mut Counted<'t>, text: &'t str, wide: bool) {
     static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\w").expect("a constant pattern"));
     let splits = |c: char| if wide { c.is_whitespace() || c == '\u{B}' } else { c.is_ascii() && is_space(c as u8) };
     for word in text.split(splits).filter(|word| !word.is_empty()) {
@@ -132,8 +134,8 @@ fn multipart_alternative_difference_count(context: &Context<'_, '_>, arguments: 
 #[expect(clippy::cast_precision_loss, reason = "lines of a message fit a double")]
 fn check_blank_line_ratio(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
     let (blank, all) = *context.memo.blank_lines.get_or_init(|| {
-        let lines = || context.reading.rawbody().iter().flat_map(|piece| piece.split_inclusive(|octet| *octet == b'\n'));
-        (lines().filter(|line| line.iter().all(|octet| is_space(*octet))).count() as f64, lines().count() as f64)
+        let all = || context.reading.rawbody().iter().flat_map(|piece| lines(piece));
+        (all().filter(|line| line.iter().all(|octet| is_space(*octet))).count() as f64, all().count() as f64)
     });
     let fewest = argument(arguments, 2).filter(|fewest| *fewest >= 1.0).unwrap_or(1.0);
     let share = if all < fewest { -1.0 } else { 100.0 * blank / all };
@@ -145,7 +147,7 @@ fn check_blank_line_ratio(context: &Context<'_, '_>, arguments: &[String]) -> An
 fn tvd_vertical_words(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
     let widest = *context.memo.spacing.get_or_init(|| {
         let share = |piece: &Vec<u8>| {
-            let blanks = piece.iter().filter(|octet| **octet == b' ').count();
+            let blanks = memchr::memchr_iter(b' ', piece).count();
             let others = piece.len() - blanks;
             if blanks > others || others == 0 { 100 } else { 100 * blanks / others }
         };

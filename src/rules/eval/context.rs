@@ -57,6 +57,15 @@ impl<'m> Context<'_, 'm> {
         self.look_up(Cow::Owned(query.to_owned()), HeaderQuery::parse(query).ok().as_ref())
     }
 
+    /// The text of `header_of`, not kept: for fields that nobody else asks for.
+    pub fn text_of(&self, query: &str) -> Cow<'_, [u8]> {
+        if is_single(query) {
+            return Cow::Owned(self.header_of(query).text().to_vec());
+        }
+        let mut values = HeaderQuery::parse(query).map(|parsed| self.reading.header_values(&parsed)).unwrap_or_default();
+        if values.len() < 2 { values.pop().unwrap_or_default() } else { Cow::Owned(values.concat()) }
+    }
+
     fn look_up(&self, query: Cow<'static, str>, parsed: Option<&HeaderQuery>) -> Arc<Header> {
         let values = parsed.map(|parsed| self.reading.header_values(parsed)).unwrap_or_default();
         let found = if values.is_empty() {
@@ -99,11 +108,14 @@ pub struct Header {
     single: bool,
 }
 
+/// PerMsgStatus, get: a query for addresses and kin gives the first value, others give all values joined.
+fn is_single(query: &str) -> bool {
+    query == "EnvelopeFrom" || query.split(':').skip(1).any(|word| matches!(word, "addr" | "name" | "host" | "domain" | "ip" | "revip"))
+}
+
 impl Header {
     fn new(query: &str, list: Vec<Vec<u8>>) -> Header {
-        // PerMsgStatus, get: a query for addresses and kin gives the first value, others give all values joined.
-        let single = query == "EnvelopeFrom"
-            || query.split(':').skip(1).any(|word| matches!(word, "addr" | "name" | "host" | "domain" | "ip" | "revip"));
+        let single = is_single(query);
         let joined = if single || list.len() < 2 { Vec::new() } else { list.concat() };
         Header { list, joined, single }
     }

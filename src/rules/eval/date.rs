@@ -257,7 +257,17 @@ fn time_within(line: &[u8]) -> Option<i64> {
 /// `\s.?\d+ \S\S\S \d+ \d+:\d+:\d+ \S+`
 fn clock_within(line: &[u8]) -> Option<&[u8]> {
     let is_space = |octet: &u8| super::perl::is_space(*octet);
-    let places = line.iter().enumerate().filter(|(_, octet)| is_space(octet)).map(|(at, _)| at);
+    // Before the first colon stand digits, three others and digits, each with a space; before the first digits white space,
+    // at most one octet away.
+    let starts_of = |colon: usize| {
+        let digits = |rest: &[u8]| rest.iter().rev().take_while(|octet| octet.is_ascii_digit()).count();
+        let before = line.get(..colon)?;
+        let before = before.get(..before.len() - digits(before))?.strip_suffix(b" ")?;
+        let before = before.get(..before.len() - digits(before))?.strip_suffix(b" ")?;
+        let before = before.get(..before.len().checked_sub(3)?)?.strip_suffix(b" ")?;
+        let first = before.len() - digits(before);
+        Some([2, 1].into_iter().filter_map(move |back| first.checked_sub(back)).filter(|at| line.get(*at).is_some_and(is_space)))
+    };
     let end_of = |at: usize| {
         let mut rest = Text(line.get(at + 1..)?);
         let first = *rest.0.first()?;
@@ -276,7 +286,9 @@ fn clock_within(line: &[u8]) -> Option<&[u8]> {
         let zone = rest.0.iter().take_while(|octet| !is_space(octet)).count();
         (zone > 0).then(|| line.len() - rest.0.len() + zone)
     };
-    places.into_iter().find_map(|at| line.get(at..end_of(at)?))
+    let starts = memchr::memchr_iter(b':', line).filter_map(starts_of).flatten();
+    let found = starts.filter_map(|at| Some(at..end_of(at)?)).min_by_key(|found| found.start)?;
+    line.get(found)
 }
 
 /// Times of Received fields, and the latest one of fields that a local fetchmail wrote.

@@ -31,7 +31,10 @@ fn is_available(context: &Context<'_, '_>) -> bool {
 fn is_freemail(context: &Context<'_, '_>, address: &str) -> bool {
     let freemail = &context.options.freemail;
     let domain = host_of(address);
-    if address.is_empty() || !(freemail.domains.contains(domain) || freemail.wildcards.iter().any(|glob| label_glob_covers(glob, domain))) {
+    if address.is_empty()
+        || !(freemail.domains.contains(domain)
+            || freemail.wildcards.iter().any(|glob| begins_alike(glob, domain) && label_glob_covers(glob, domain)))
+    {
         return false;
     }
     let role = pattern!(
@@ -47,6 +50,12 @@ fn is_freemail(context: &Context<'_, '_>, address: &str) -> bool {
                 && context.options.lists.get(*name).is_some_and(|list| list.covers(address))
         });
     !welcome
+}
+
+/// The first octet tells most globs from a domain.
+fn begins_alike(glob: &str, domain: &str) -> bool {
+    let first = glob.bytes().next();
+    matches!(first, Some(b'*' | b'?')) || first == domain.bytes().next()
 }
 
 /// As a glob of addresses, except that `*` stays within one label.

@@ -36,8 +36,7 @@ fn never(_: &Context<'_, '_>, _: &[String]) -> Answered {
 fn check_illegal_chars(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
     let [name, ratio, least, ..] = arguments else { return Answered::Miss };
     let query = if name.ends_with(":raw") { name.clone() } else { format!("{name}:raw") };
-    let value = context.header_of(&query);
-    let text = value.text();
+    let text = &*context.text_of(&query);
     if !text.iter().any(|octet| !is_space(*octet)) {
         return Answered::Miss;
     }

@@ -19,6 +19,9 @@ const fn body(name: &'static str, run: super::Function) -> Row {
     local(name, "ImageInfo", Accepts::Body, run)
 }
 
+/// Octets of an encoded image that are read for its size before all are.
+const HEAD: usize = 4096;
+
 /// Height and width of an image, by its first octets.
 type Measure = fn(&[u8]) -> Option<(u32, u32)>;
 
@@ -58,7 +61,9 @@ fn images<'c>(context: &'c Context<'_, '_>) -> &'c Images {
                 "image/jpeg" | "image/jpg" => ("jpeg", jpeg),
                 _ => continue,
             };
-            let size = measure(part.decoded()).filter(|(height, width)| *height > 0 && *width > 0);
+            // Most images tell their size within the first octets; what is told there holds for the whole.
+            let size =
+                measure(&part.decoded_start(HEAD)).or_else(|| measure(part.decoded())).filter(|(height, width)| *height > 0 && *width > 0);
             for name in [kind, "all"] {
                 let Some(album) = found.kinds.get_mut(name) else { continue };
                 album.count += 1;

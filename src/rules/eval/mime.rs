@@ -2,7 +2,7 @@
 
 use super::header::CAPS_CHARSETS;
 use super::locales;
-use super::perl::{argument, contains, count, is_space, lossy, number, pattern};
+use super::perl::{argument, contains, count, is_space, lines, lossy, number, pattern};
 use super::{Accepts, Answered, Context, Row, local};
 use crate::mail::Defect;
 use crate::mail::Part;
@@ -122,8 +122,7 @@ fn count_octets(counts: &mut Counts, sums: &mut Sums, part: &Part, declared: &Co
     let is_bare = is_plain && matches!(part.encoding.as_str(), "" | "7bit" | "8bit");
     let is_quoted = part.encoding == "quoted-printable";
     if is_ascii && (!raw.is_ascii() || memchr::memchr2(0, b'\r', raw).is_some()) {
-        let lines = raw.split(|octet| *octet == b'\n');
-        let illegal = lines.filter(|line| line.iter().any(|octet| matches!(octet, 0 | b'\r' | 0x80..))).count();
+        let illegal = lines(raw).filter(|line| line.iter().any(|octet| matches!(octet, 0 | b'\r' | 0x80..))).count();
         counts.ascii_illegal += u32::try_from(illegal).unwrap_or(u32::MAX);
     }
     if is_bare {
@@ -133,13 +132,11 @@ fn count_octets(counts: &mut Counts, sums: &mut Sums, part: &Part, declared: &Co
         sums.normal += raw.len() - marks * 8;
     }
     if is_quoted {
-        for line in raw.split_inclusive(|octet| *octet == b'\n').filter(|line| !line.starts_with(b"SPAM: ")) {
+        for line in lines(raw).filter(|line| !line.starts_with(b"SPAM: ")) {
             // RFC 5322 §2.1.1: 78 characters without the line end.
             counts.qp_long_line |= line.len() > 79;
             counts.qp_octets += line.len();
-            if line.contains(&b'=') {
-                counts.qp_encoded += needless(line);
-            }
+            counts.qp_encoded += needless(line);
         }
     }
 }
@@ -310,7 +307,7 @@ fn check_base64_length(context: &Context<'_, '_>, arguments: &[String]) -> Answe
     let longest = *context.memo.base64_line.get_or_init(|| {
         let parts = context.reading.mail.parts().iter();
         let encoded = parts.filter(|part| part.is_leaf() && part.content_type != "application/ics" && part.encoding == "base64");
-        encoded.flat_map(|part| part.raw().split_inclusive(|octet| *octet == b'\n').map(<[u8]>::len)).max().unwrap_or(0)
+        encoded.flat_map(|part| lines(part.raw()).map(<[u8]>::len)).max().unwrap_or(0)
     });
     #[expect(clippy::cast_precision_loss, reason = "sizes of messages fit a double")]
     let longest = longest as f64;

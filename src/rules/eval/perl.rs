@@ -1,5 +1,6 @@
 //! What the functions share with Perl: numbers in strings, white space, patterns over octets, addresses of hosts.
 
+pub(super) use crate::mail::headers::lines;
 use crate::pattern::Pattern;
 use regex::bytes::{Regex, RegexBuilder};
 use std::collections::HashMap;
