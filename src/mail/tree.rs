@@ -163,7 +163,7 @@ fn holds_blank_lines(body: &[u8]) -> bool {
         if fields::is_space(*octet) {
             let start = at - body[..at].iter().rev().take_while(is_space).count();
             let end = at + body[at..].iter().take_while(is_space).count();
-            if memchr::memchr_iter(b'\n', &body[start..end]).count() >= RUN {
+            if end - start >= RUN && memchr::memchr_iter(b'\n', &body[start..end]).count() >= RUN {
                 return true;
             }
             at = end;

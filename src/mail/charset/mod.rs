@@ -149,22 +149,14 @@ fn with_c1(octets: &[u8], table: &'static Encoding) -> Option<String> {
     Some(text)
 }
 
-const W1252: [char; 32] = [
-    '\u{20AC}', '\u{FFFD}', '\u{201A}', '\u{192}', '\u{201E}', '\u{2026}', '\u{2020}', '\u{2021}', '\u{2C6}', '\u{2030}', '\u{160}',
-    '\u{2039}', '\u{152}', '\u{FFFD}', '\u{17D}', '\u{FFFD}', '\u{FFFD}', '\u{2018}', '\u{2019}', '\u{201C}', '\u{201D}', '\u{2022}',
-    '\u{2013}', '\u{2014}', '\u{2DC}', '\u{2122}', '\u{161}', '\u{203A}', '\u{153}', '\u{FFFD}', '\u{17E}', '\u{178}',
-];
-
-/// Windows-1252; its five unassigned octets are replaced.
+/// Windows-1252; its five unassigned octets, which the WHATWG table gives as C1 controls, are replaced.
 pub fn windows_1252(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len() + octets.len() / 8);
-    for &b in octets {
-        text.push(match b {
-            0x80..=0x9F => W1252[usize::from(b - 0x80)],
-            _ => char::from(b),
-        });
+    let text = encoding_rs::WINDOWS_1252.decode_without_bom_handling(octets).0.into_owned();
+    let is_unassigned = |b: u8| matches!(b, 0x81 | 0x8D | 0x8F | 0x90 | 0x9D);
+    if !octets.iter().fold(false, |any, b| any | is_unassigned(*b)) {
+        return text;
     }
-    text
+    text.chars().map(|c| if is_c1(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Each octet as the character of that number.

@@ -209,20 +209,27 @@ static FIRST: [u8; 27] = {
     first
 };
 
+/// The row of a name that is in the table.
+pub const fn row_of(name: &str) -> usize {
+    let wanted = key(name.as_bytes());
+    let mut at = 0;
+    while at < COUNT && key(ELEMENTS[at].name.as_bytes()) != wanted {
+        at += 1;
+    }
+    at
+}
+
 /// The row of a name of any case.
 pub fn find(name: &str) -> Option<(usize, &'static Element)> {
-    if name.len() > LONGEST || name.as_bytes().contains(&0) {
-        return None;
-    }
     let mut padded = [0; LONGEST];
-    for (to, octet) in padded.iter_mut().zip(name.bytes()) {
-        *to = octet.to_ascii_lowercase();
-    }
+    padded.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+    padded.make_ascii_lowercase();
     let letter = usize::from(padded[0].checked_sub(b'a')?);
     let (from, to) = (usize::from(*FIRST.get(letter)?), usize::from(*FIRST.get(letter + 1)?));
     let key = u128::from_be_bytes(padded);
     let at = from + KEYS.get(from..to)?.iter().position(|known| *known == key)?;
-    ELEMENTS.get(at).map(|element| (at, element))
+    // A name that ends in NUL looks like one that is padded.
+    ELEMENTS.get(at).filter(|element| element.name.len() == name.len()).map(|element| (at, element))
 }
 
 /// A name in the namespaces that word processors write (`o:p`, `st1:place`).
@@ -245,6 +252,8 @@ mod tests {
         assert!(ELEMENTS.iter().all(|element| element.name.len() <= LONGEST));
         assert_eq!(find("TITLE").map(|(_, element)| element.name), Some("title"));
         assert!(find("titles").is_none() && find("titl").is_none() && find("").is_none());
+        assert!(find("title\0").is_none() && find("0").is_none() && find("a23456789012345678").is_none());
+        assert!(ELEMENTS.iter().enumerate().all(|(row, element)| row_of(element.name) == row));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Events to text, visibility, links and facts.
 
 use super::attributes::{Decoded, decode};
-use super::elements::{self, ELEMENTS, Element, Links, Space};
+use super::elements::{self, ELEMENTS, Element, Links, Space, row_of};
 use super::facts::{HtmlFacts, HtmlLink, Inside};
 use super::letters::{head_length, is_letter, tail_length};
 use super::style::{Attributes, Styles, Unseen};
@@ -60,18 +60,16 @@ pub struct Renderer {
 /// Links that are looked through one by one.
 const FEW_LINKS: usize = 16;
 
-/// Elements that the renderer asks for by name.
-struct Rows {
-    a: usize,
-    script: usize,
-    style: usize,
-    title: usize,
-}
-
-static ROWS: LazyLock<Rows> = LazyLock::new(|| {
-    let at = |name| elements::find(name).map_or(usize::MAX, |(at, _)| at);
-    Rows { a: at("a"), script: at("script"), style: at("style"), title: at("title") }
-});
+// Elements that something of their own is done about.
+const A: usize = row_of("a");
+const EMBED: usize = row_of("embed");
+const FONT: usize = row_of("font");
+const FORM: usize = row_of("form");
+const IMG: usize = row_of("img");
+const OBJECT: usize = row_of("object");
+const SCRIPT: usize = row_of("script");
+const STYLE: usize = row_of("style");
+const TITLE: usize = row_of("title");
 
 static FACE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?i)^\s*["'.]?[a-z ][a-z -]*[a-z]\d?["']?(?:,\s*["']?[a-z][a-z -]*[a-z]\d?["']?)*;?\n?$"#).ok());
@@ -118,11 +116,11 @@ impl Renderer {
     }
 
     pub fn is_inside_style(&self) -> bool {
-        self.is_inside(ROWS.style)
+        self.is_inside(STYLE)
     }
 
     pub fn is_inside_script(&self) -> bool {
-        self.is_inside(ROWS.script)
+        self.is_inside(SCRIPT)
     }
 
     /// Counts a tag; the element, unless the name is one that nothing is done about.
@@ -196,7 +194,7 @@ impl Renderer {
             // A leading space goes, however it came about.
             rest = match rest.strip_prefix("\u{C2}\u{A0}") {
                 Some(after) => after,
-                None => rest.trim_start_matches(is_plain_space),
+                None => rest.get(rest.bytes().take_while(|b| is_plain_space(*b)).count()..).unwrap_or(""),
             };
         }
         let bytes = rest.as_bytes();
@@ -207,7 +205,7 @@ impl Renderer {
             if at >= bytes.len() {
                 break;
             }
-            let run = bytes.iter().skip(at).take_while(|b| matches!(b, b' ' | b'\t'..=b'\r')).count();
+            let run = bytes.iter().skip(at).take_while(|b| is_plain_space(**b)).count();
             let is_octet_pair = run == 0 && bytes.get(at..at + 4) == Some(&[0xC3, 0x82, 0xC2, 0xA0]);
             let length = if is_octet_pair { 4 } else { run };
             // Neither is the last space anything else, and a control character is no white space.
@@ -341,15 +339,15 @@ impl Renderer {
         self.push_link(element, &uri, wide);
     }
 
-    fn tests_of(&mut self, row: usize, element: &Element, attributes: &Decoded<'_, '_>) {
-        match element.name {
-            "font" if attributes.value("face").is_some_and(|face| !matches(&FACE, &face)) => self.facts.set("font_face_bad", 1.0),
-            "img" => self.image(attributes),
-            "form" if attributes.value("action").is_some_and(|action| contains_ignoring_case(&action, "mailto:")) => {
+    fn tests_of(&mut self, row: usize, attributes: &Decoded<'_, '_>) {
+        match row {
+            FONT if attributes.value("face").is_some_and(|face| !matches(&FACE, &face)) => self.facts.set("font_face_bad", 1.0),
+            IMG => self.image(attributes),
+            FORM if attributes.value("action").is_some_and(|action| contains_ignoring_case(&action, "mailto:")) => {
                 self.facts.set("form_action_mailto", 1.0);
             }
-            "object" | "embed" => self.facts.set("embeds", 1.0),
-            "a" => {
+            OBJECT | EMBED => self.facts.set("embeds", 1.0),
+            A => {
                 let (href, wide) = attributes.link("href").unwrap_or((Cow::Borrowed(""), false));
                 let href = without_marks(&href, wide);
                 let uri = self.canonical(&href, wide);
@@ -359,13 +357,13 @@ impl Renderer {
                 }
                 self.facts.anchors.push(Text::default());
             }
-            _ if row == ROWS.title => self.facts.titles.push(Text::default()),
+            TITLE => self.facts.titles.push(Text::default()),
             _ => {}
         }
     }
 
     fn image(&mut self, attributes: &Decoded<'_, '_>) {
-        if self.is_inside(ROWS.a) {
+        if self.is_inside(A) {
             self.anchor_text("<img>\n", false);
         }
         if let (Some(width), Some(height)) = (attributes.value("width"), attributes.value("height")) {
@@ -460,15 +458,15 @@ fn extent(text: &str, percent: f64) -> Option<f64> {
     all_digits.then(|| digits.parse::<f64>().ok()).flatten().map(|number| number * factor)
 }
 
-fn is_plain_space(c: char) -> bool {
-    matches!(c, ' ' | '\t'..='\r')
+fn is_plain_space(b: u8) -> bool {
+    matches!(b, b' ' | b'\t'..=b'\r')
 }
 
 /// White space and U+00C2 U+00A0 alone.
 fn is_blank(text: &str) -> bool {
-    let mut rest = text.trim_start_matches(is_plain_space);
-    while let Some(after) = rest.strip_prefix("\u{C2}\u{A0}") {
-        rest = after.trim_start_matches(is_plain_space);
+    let mut rest = text.as_bytes();
+    while let [b' ' | b'\t'..=b'\r', after @ ..] | [0xC3, 0x82, 0xC2, 0xA0, after @ ..] = rest {
+        rest = after;
     }
     rest.is_empty()
 }
@@ -477,19 +475,19 @@ impl Sink for Renderer {
     fn start(&mut self, tag: &str, attributes: &[Attribute<'_>]) -> bool {
         let Some((row, element)) = self.count(tag, 1) else { return true };
         let attributes = Decoded { attributes, input: self.input };
-        if element.styling != elements::Styling::None && self.styles.open(element.name, element.styling, &attributes).is_err() {
+        if element.styling != elements::Styling::None && self.styles.open(row, element.styling, &attributes).is_err() {
             return false;
         }
         self.space(element.space);
         self.links_of(element, &attributes);
-        self.tests_of(row, element, &attributes);
+        self.tests_of(row, &attributes);
         true
     }
 
     fn end(&mut self, tag: &str) {
-        let Some((_, element)) = self.count(tag, -1) else { return };
+        let Some((row, element)) = self.count(tag, -1) else { return };
         if element.styling != elements::Styling::None {
-            self.styles.close(element.name);
+            self.styles.close(row);
         }
         self.space(element.space);
     }
@@ -503,10 +501,10 @@ impl Sink for Renderer {
         if self.is_inside_style() {
             return;
         }
-        if self.is_inside(ROWS.a) {
+        if self.is_inside(A) {
             self.anchor_text(&text, wide);
         }
-        if self.is_inside(ROWS.title)
+        if self.is_inside(TITLE)
             && let Some(title) = self.facts.titles.last_mut()
         {
             title.push(&text, wide);

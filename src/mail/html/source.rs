@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 pub fn is_space(b: u8) -> bool {
-    matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0B | 0x0C)
+    matches!(b, b' ' | b'\t'..=b'\r')
 }
 
 pub fn is_name_first(b: u8) -> bool {
@@ -45,8 +45,8 @@ impl<'t> Source<'t> {
 
     #[inline]
     pub fn skip(self, from: usize, member: impl Fn(u8) -> bool) -> usize {
-        let length = self.bytes.get(from..).map_or(0, |rest| rest.iter().take_while(|b| member(**b)).count());
-        let place = from + length;
+        let length = |rest: &[u8]| rest.iter().position(|b| !member(*b)).unwrap_or(rest.len());
+        let place = from + self.bytes.get(from..).map_or(0, length);
         self.looked_at.set(self.looked_at.get() + (place - from));
         place
     }

@@ -1,13 +1,20 @@
 //! The style of text while a document is read: a stack of what open elements ask for, and whether the text can be seen.
 
 use super::colours::{BLACK, Colour, WHITE};
-use super::elements::Styling;
+use super::elements::{ELEMENTS, Styling, row_of};
 use std::borrow::Cow;
+
+const TABLE: usize = row_of("table");
+const TR: usize = row_of("tr");
+const TD: usize = row_of("td");
+const TH: usize = row_of("th");
+const FONT: usize = row_of("font");
+const BODY: usize = row_of("body");
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Style {
-    /// The element that opened it; `th` counts as `td`.
-    tag: &'static str,
+    /// The row of the element that opened it, none for the document itself; `th` counts as `td`.
+    row: Option<usize>,
     colour: Colour,
     background: Colour,
     size: f64,
@@ -32,8 +39,8 @@ pub struct Unreadable;
 
 pub struct Styles {
     stack: Vec<Style>,
-    /// How many of each tag the stack holds, so that a stray end tag costs no search.
-    open: Vec<(&'static str, usize)>,
+    /// How many of each element the stack holds, so that a stray end tag costs no search.
+    open: [usize; ELEMENTS.len()],
     /// The size that relative sizes start from.
     base: f64,
     pub largest: f64,
@@ -47,46 +54,39 @@ pub trait Attributes {
 
 impl Styles {
     pub fn new() -> Styles {
-        let start = Style { tag: "default", colour: BLACK, background: WHITE, size: 3.0, undisplayed: false, hidden: false };
-        Styles { stack: vec![start], open: Vec::new(), base: 3.0, largest: 3.0, smallest: 3.0 }
+        let start = Style { row: None, colour: BLACK, background: WHITE, size: 3.0, undisplayed: false, hidden: false };
+        Styles { stack: vec![start], open: [0; ELEMENTS.len()], base: 3.0, largest: 3.0, smallest: 3.0 }
     }
 
-    fn count(&mut self, tag: &'static str) -> &mut usize {
-        let at = self.open.iter().position(|(name, _)| *name == tag).unwrap_or_else(|| {
-            self.open.push((tag, 0));
-            self.open.len() - 1
-        });
-        &mut self.open[at].1
+    fn push(&mut self, row: usize, style: Style) {
+        self.open[row] += 1;
+        self.stack.push(Style { row: Some(row), ..style });
     }
 
-    fn push(&mut self, style: Style) {
-        *self.count(style.tag) += 1;
-        self.stack.push(style);
-    }
-
-    fn pop(&mut self) -> Option<&'static str> {
-        let tag = self.stack.pop()?.tag;
-        *self.count(tag) -= 1;
-        Some(tag)
+    fn pop(&mut self) -> Option<usize> {
+        let row = self.stack.pop()?.row?;
+        self.open[row] -= 1;
+        Some(row)
     }
 
     fn top(&self) -> Option<&Style> {
         self.stack.last()
     }
 
-    pub fn open(&mut self, tag: &'static str, styling: Styling, attributes: &impl Attributes) -> Result<(), Unreadable> {
-        let tag = if tag == "th" { "td" } else { tag };
+    /// `row`: of the element table.
+    pub fn open(&mut self, row: usize, styling: Styling, attributes: &impl Attributes) -> Result<(), Unreadable> {
+        let row = if row == TH { TD } else { row };
         if styling == Styling::BaseFont
             && let Some(size) = attributes.value("size").as_deref().and_then(|text| leading_number(text.trim_start()))
         {
             self.base = size;
             return Ok(());
         }
-        if matches!(tag, "td" | "tr") {
-            self.close_cells(tag);
+        if matches!(row, TD | TR) {
+            self.close_cells(row);
         }
         let Some(outer) = self.top().copied() else { return Ok(()) };
-        let mut style = Style { tag, ..outer };
+        let mut style = outer;
         let touched = match styling {
             Styling::None => false,
             Styling::Bigger | Styling::Smaller => {
@@ -98,7 +98,7 @@ impl Styles {
                     style.apply(&css, &outer)?;
                     true
                 }
-                None => attributes.value("bgcolor").is_some() && matches!(tag, "table" | "td" | "tr"),
+                None => attributes.value("bgcolor").is_some() && matches!(row, TABLE | TD | TR),
             },
             Styling::Font | Styling::BaseFont => self.apply_font(&mut style, attributes),
             Styling::Body => {
@@ -116,7 +116,7 @@ impl Styles {
                 self.smallest = style.size;
             }
         }
-        self.push(style);
+        self.push(row, style);
         Ok(())
     }
 
@@ -142,12 +142,12 @@ impl Styles {
     }
 
     /// `<td>` and `<tr>` close what their optional end tags would have closed.
-    fn close_cells(&mut self, tag: &'static str) {
-        if *self.count(tag) == 0 {
+    fn close_cells(&mut self, row: usize) {
+        if self.open[row] == 0 {
             return;
         }
         while let Some(top) = self.top() {
-            let closes = matches!(top.tag, "font" | "td") || (tag == "tr" && top.tag == "tr");
+            let closes = matches!(top.row, Some(FONT | TD)) || (row == TR && top.row == Some(TR));
             if !closes {
                 break;
             }
@@ -156,13 +156,13 @@ impl Styles {
     }
 
     /// Closes everything up to the innermost element of that name; browsers go on after `</body>`.
-    pub fn close(&mut self, tag: &'static str) {
-        let tag = if tag == "th" { "td" } else { tag };
-        if tag == "body" || *self.count(tag) == 0 {
+    pub fn close(&mut self, row: usize) {
+        let row = if row == TH { TD } else { row };
+        if row == BODY || self.open[row] == 0 {
             return;
         }
         while let Some(closed) = self.pop() {
-            if closed == tag {
+            if closed == row {
                 break;
             }
         }
@@ -347,7 +347,7 @@ mod tests {
 
     fn unseen(css: &str) -> Option<Unseen> {
         let mut styles = Styles::new();
-        styles.open("p", Styling::Css, &Pairs(&[("style", css)])).unwrap();
+        styles.open(row_of("p"), Styling::Css, &Pairs(&[("style", css)])).unwrap();
         styles.unseen()
     }
 
@@ -381,18 +381,18 @@ mod tests {
     #[test]
     fn an_empty_background_cannot_be_read() {
         let mut styles = Styles::new();
-        assert_eq!(styles.open("p", Styling::Css, &Pairs(&[("style", "background: ;")])), Err(Unreadable));
+        assert_eq!(styles.open(row_of("p"), Styling::Css, &Pairs(&[("style", "background: ;")])), Err(Unreadable));
     }
 
     #[test]
     fn an_end_tag_closes_down_to_its_start_and_a_stray_one_nothing() {
         let mut styles = Styles::new();
-        styles.open("div", Styling::Css, &Pairs(&[("style", "display:none")])).unwrap();
-        styles.open("font", Styling::Font, &Pairs(&[("size", "+4")])).unwrap();
-        styles.close("span");
+        styles.open(row_of("div"), Styling::Css, &Pairs(&[("style", "display:none")])).unwrap();
+        styles.open(row_of("font"), Styling::Font, &Pairs(&[("size", "+4")])).unwrap();
+        styles.close(row_of("span"));
         assert_eq!(styles.unseen(), Some(Unseen::Hidden));
         assert_eq!(styles.largest, 7.0);
-        styles.close("div");
+        styles.close(row_of("div"));
         assert_eq!(styles.unseen(), None);
         assert_eq!(styles.stack.len(), 1);
     }

@@ -1,7 +1,8 @@
 //! The forms of Received lines that mail servers write, in the order in which SpamAssassin tries them.
 //!
 //! A shape is a pattern in which `<helo>`, `<rdns>`, `<by>` and their kin stand for a word, `<helo?>` for a word that may
-//! be empty, `<ip>` for an address and `LOCALHOST` for the names of this host.
+//! be empty, `<ip>` for an address, `<boxed ip>` for one whose place is plain from what stands around it, so that what
+//! stands there is read after the match, and `LOCALHOST` for the names of this host.
 
 use super::Relay;
 use crate::mail::ip;
@@ -87,7 +88,16 @@ impl Mark {
     }
 
     pub fn is_in(&self, line: &[u8]) -> bool {
-        self.finder.get_or_init(|| Finder::new(self.text)).find(line).is_some()
+        self.finder().find(line).is_some()
+    }
+
+    /// Where it stands in a line.
+    pub fn places<'l>(&'l self, line: &'l [u8]) -> impl Iterator<Item = usize> + 'l {
+        self.finder().find_iter(line)
+    }
+
+    fn finder(&self) -> &Finder<'static> {
+        self.finder.get_or_init(|| Finder::new(self.text))
     }
 }
 
@@ -164,7 +174,11 @@ fn expand(shape: &str) -> String {
     let address = format!(r"(?:{QUAD}|(?i:IPv6:)?[0-9A-Fa-f]{{0,4}}:[0-9A-Fa-f:]{{1,38}}(?:{QUAD})?)");
     // A group that is written out keeps its name.
     let mut text = shape.replace("(?P<", "(?P\0");
-    text = text.replace("<ip>", &format!("(?P\0ip>{address})")).replace("<an ip>", &address).replace("LOCALHOST", LOCALHOST);
+    text = text
+        .replace("<boxed ip>", "(?P\0ip>[0-9A-Fa-fIPVipv.:]+)")
+        .replace("<ip>", &format!("(?P\0ip>{address})"))
+        .replace("<an ip>", &address)
+        .replace("LOCALHOST", LOCALHOST);
     for name in ["helo", "rdns", "by", "ident", "word"] {
         text =
             text.replace(&format!("<{name}>"), &format!("(?P\0{name}>\\S+)")).replace(&format!("<{name}?>"), &format!("(?P\0{name}>\\S*)"));
@@ -212,15 +226,20 @@ pub static FROM: [Form; 17] = [
     // Servers with forms of their own.
     form(Family::Smtpsvc, " SMTPSVC", r"^<helo?> \(\[<ip>\][^\)]{0,40}\) by <by> with Microsoft SMTPSVC", Meaning::Hop),
     form(Family::Smtpsvc, "mail pickup service", r"^mail pickup service by \S+ with Microsoft SMTPSVC$", Meaning::Ignore),
-    form(Family::Exchange, " by ", r"^<helo> \(\[?<ip>(?:%[A-Z0-9._~-]*)?\]?\) by <by> ", Meaning::Then(|d, _, _| d.relay.id.clear())),
+    form(
+        Family::Exchange,
+        " by ",
+        r"^<helo> \(\[?<boxed ip>(?:%[A-Z0-9._~-]*)?\]?\) by <by> ",
+        Meaning::Then(|d, _, _| d.relay.id.clear()),
+    ),
     form(Family::XMail, "[XMail", r"^<helo> \((?P<boxed>\[?<an ip>\]?):\d+\) by <by>(?: \(\S+\))? with \[XMail", Meaning::Then(xmail)),
     form(Family::Ecelerity, "helo=", r"^\(\[<ip>:\d+\] helo=<helo>\) by <by> ", Meaning::Hop),
     form(Family::Ecelerity, "([", r"^\S+ \(\[<ip>:\d+\]\) by <by> ", Meaning::Hop),
     form(Family::Exim, "with local", r"\bwith local(?:-\S+)? ", Meaning::Ignore),
     form(Family::Exim, "] (", r"^\[<ip>\] \((?P<sub>.*?)\) by <by> ", Meaning::Then(remarks)),
-    form(Family::Exim, " ([", r"^<rdns> \(\[<ip>\](?P<sub>.*?)\) by <by> ", Meaning::Then(exim)),
+    form(Family::Exim, " ([", r"^<rdns> \(\[<boxed ip>\](?P<sub>.*?)\) by <by> ", Meaning::Then(exim)),
     form(Family::Exim, " [", r"^<rdns> \[<ip>\](?::\d+)? by <by> ", Meaning::Then(helo_is_rdns)),
-    form(Family::Postfix, "])", r"^<helo> \(<rdns> \[<ip>\]\) by <by> ", Meaning::LookedUp),
+    form(Family::Postfix, "])", r"^<helo> \(<rdns> \[<boxed ip>\]\) by <by> ", Meaning::LookedUp),
     form(Family::Postfix, "])", r"^<helo> \(<rdns>\[<ip>\]\) by <by> ", Meaning::LookedUp),
     form(Family::Scalix, "(Scalix", r"^<helo> \( ?<ip>\) by <by>", Meaning::Hop),
     form(Family::Domino, "(Lotus", r"^<helo> \(\[<ip>\]\) by <by> \(Lotus", Meaning::Hop),
@@ -229,8 +248,8 @@ pub static FROM: [Form; 17] = [
 /// Forms tried for every family after its own.
 pub static GENERAL: [Form; 69] = [
     hop("with HTTP", r"^<ip> \(\[<an ip>\]\) by <by>.*\bwith HTTP\b"),
-    form(Family::Sendmail, "]", r"^<helo> \(<rdns> \[<ip>\].*\) by <by> \(", Meaning::Then(sendmail)),
-    looked_up("])", r"^<helo> \(<rdns> \[<ip>\]\) by <by> with \S+ \("),
+    form(Family::Sendmail, "]", r"^<helo> \(<rdns> \[<boxed ip>\].*\) by <by> \(", Meaning::Then(sendmail)),
+    looked_up("])", r"^<helo> \(<rdns> \[<boxed ip>\]\) by <by> with \S+ \("),
     hop("] helo=", r"^<rdns> \(\[<ip>\] helo=<helo>\) by <by> with "),
     hop("(<unknown", r"^<helo> \(<unknown\S*>\[<ip>\]\) by <by> "),
     looked_up("])", r"^<helo> \((?P<rdns>\S+\.\S+)\[<ip>\]\) by <by> "),
@@ -248,8 +267,8 @@ pub static GENERAL: [Form; 69] = [
     hop(") by ", r"^\(\[?<ip>\]?\) by <by> "),
     looked_up("] with ", r"^<helo> \[<ip>\] by <by> \[<an ip>\] with "),
     hop(" [(", r"^<helo> \[\(<ip>\)\] by <by> \(<an ip>\) "),
-    looked_up("]) by ", r"^<helo> \(\[<ip>\]\) by <by> \("),
-    then("])", r"^<helo> \(<word> \[<ip>\]\).*? by (?P<by>\S+)\b", courier),
+    looked_up("]) by ", r"^<helo> \(\[<boxed ip>\]\) by <by> \("),
+    then("])", r"^<helo> \(<word> \[<boxed ip>\]\).*? by (?P<by>\S+)\b", courier),
     looked_up("])", r"^<helo> \(\[<ip>(?:[.:]\d+)?\]\).*? by <by> "),
     form(Family::Other, "with ", r"with (?:POP3|IMAP)", Meaning::Fetched),
     then("LO ", r"^<rdns> \((?:HELO|EHLO) (?P<helo>[^\)]*)\) \((?P<ident>\S*@)?\[?<ip>\]?\).* by <by> ", login),
@@ -318,11 +337,21 @@ pub static EXIM_PIECES: [Shape; 4] =
 /// qmail's lines end in the protocol; "SMTP id" is Sendmail's.
 const QMAIL: &str = r"^\S+(?: \((?:HELO|EHLO) \S*\))? \((?:\S+@)?\[?<an ip>\]?\)(?: \(envelope-sender <\S+>\))? by \S+(?: \(.+\))* with (?:.* )?(?:SMTP|QMQP)(?:$|[^ ]| (?:$|[^i]|i(?:$|[^d]|d(?:$|[^ ]))))";
 
-static QMAIL_FORMS: [Shape; 4] = [
-    Shape::new(r"^<rdns> \((?:HELO|EHLO) (?P<helo>[^ \(\)]*)\) \((?P<ident>\S*)@\[?<ip>\]?\)(?: \(envelope-sender <\S+>\))? by <by>"),
-    Shape::new(r"^<rdns> \((?:HELO|EHLO) (?P<helo>[^ \(\)]*)\) \(\[?<ip>\]?\)(?: \(envelope-sender <\S+>\))? by <by>"),
-    Shape::new(r"^<rdns> \((?P<ident>\S*)@\[?<ip>\]?\)(?: \(envelope-sender <\S+>\))? by <by>"),
-    Shape::new(r"^<rdns> \(\[?<ip>\]?\)(?: \(envelope-sender <\S+>\))? by <by>"),
+/// A text without which a shape cannot match, the shape, and whether the client's HELO was no other name than its own.
+static QMAIL_FORMS: [(Mark, Shape, bool); 5] = [
+    (
+        Mark::new("LO "),
+        Shape::new(r"^<rdns> \((?:HELO|EHLO) (?P<helo>[^ \(\)]*)\) \((?P<ident>\S*)@\[?<ip>\]?\)(?: \(envelope-sender <\S+>\))? by <by>"),
+        false,
+    ),
+    (
+        Mark::new("LO "),
+        Shape::new(r"^<rdns> \((?:HELO|EHLO) (?P<helo>[^ \(\)]*)\) \(\[?<ip>\]?\)(?: \(envelope-sender <\S+>\))? by <by>"),
+        false,
+    ),
+    (Mark::new("@"), Shape::new(r"^<rdns> \((?P<ident>\S*)@\[?<ip>\]?\)(?: \(envelope-sender <\S+>\))? by <by>"), true),
+    (Mark::new(") by "), Shape::new(r"^<rdns> \(\[?<boxed ip>\]?\) by <by>"), true),
+    (Mark::new("(envelope-sender"), Shape::new(r"^<rdns> \(\[?<ip>\]?\) \(envelope-sender <\S+>\) by <by>"), true),
 ];
 
 static QMAIL_LDAP: Shape = Shape::new(r" by \S+ \(qmail-\S+\) with ");
@@ -418,10 +447,11 @@ fn hotmail(draft: &mut Draft, _: &Captures<'_>, line: &[u8]) {
 }
 
 fn qmail(draft: &mut Draft, _: &Captures<'_>, line: &[u8]) {
-    if let Some((form, found)) = QMAIL_FORMS.iter().enumerate().find_map(|(i, shape)| Some((i, shape.captures(line)?))) {
+    let mut forms = QMAIL_FORMS.iter().filter(|(needs, ..)| needs.is_in(line));
+    if let Some((found, helo_is_rdns)) = forms.find_map(|(_, shape, helo_is_rdns)| Some((shape.captures(line)?, *helo_is_rdns))) {
         draft.take(&found);
         // A name given in HELO is left out where it is the client's own.
-        if form >= 2 {
+        if helo_is_rdns {
             draft.relay.helo = draft.relay.rdns.clone();
         }
     }
@@ -513,7 +543,7 @@ mod tests {
         for form in forms {
             assert!(form.shape.regex().is_some(), "{}", form.shape.text);
         }
-        for shape in QMAIL_FORMS.iter().chain(&EXIM_PIECES).chain([&EXCHANGE, &ECELERITY, &QMAIL_LDAP]) {
+        for shape in QMAIL_FORMS.iter().map(|(_, shape, _)| shape).chain(&EXIM_PIECES).chain([&EXCHANGE, &ECELERITY, &QMAIL_LDAP]) {
             assert!(shape.regex().is_some(), "{}", shape.text);
         }
     }

@@ -2,8 +2,8 @@
 
 use super::forms::{self, Draft, EXIM_PIECES, FROM, Family, Form, GENERAL, Mark, Meaning, OPEN_FROM, Shape, UPPER_FROM};
 use super::{Relay, auth, clean_sender, finish};
-use crate::mail::fields::is_space;
-use memchr::memmem;
+use crate::mail::fields::{is_space, trim};
+use crate::mail::text::next_odd;
 
 /// What a line says.
 #[derive(Debug)]
@@ -24,6 +24,12 @@ static DATE: Shape = Shape::new(
     r"[\s;]+(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?\d+ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d+ \d+:\d+(?::\d+)? \S+$",
 );
 static LOCALLY: Mark = Mark::new("with local for");
+static UNSPACED_BY: Mark = Mark::new(")by ");
+static BY: Mark = Mark::new(" by ");
+static ID: Mark = Mark::new(" id ");
+static HELO_IS: Mark = Mark::new("helo=");
+/// `HELO ` or `EHLO `.
+static GREETING: Mark = Mark::new("LO ");
 static LOCAL: Shape = Shape::new(r"\bwith local for\b");
 static SENDER: Shape = Shape::new(r"(?i:return-path:? |envelope-(?:sender|from)[ =])(?P<word>\S+)\b");
 static BRACKETED: Shape = Shape::new(r"\[<ip>\]");
@@ -82,13 +88,23 @@ fn without_date(line: &[u8]) -> &[u8] {
 
 /// Runs of white space to one space, none at the ends, no semicolons at the end.
 fn squeeze(value: &[u8]) -> Vec<u8> {
+    let value = trim(value);
     let mut line: Vec<u8> = Vec::with_capacity(value.len());
-    for word in value.split(|b| is_space(*b)).filter(|w| !w.is_empty()) {
-        if !line.is_empty() {
+    let (mut plain, mut at) = (0, 0);
+    loop {
+        // A lone space stays as it is.
+        at = next_odd(value, at, |b| b < b' ');
+        let run = value[at..].iter().take_while(|b| is_space(**b)).count();
+        if run > 0 {
+            line.extend_from_slice(&value[plain..at]);
             line.push(b' ');
+            plain = at + run;
+        } else if at == value.len() {
+            break;
         }
-        line.extend_from_slice(word);
+        at += run.max(1);
     }
+    line.extend_from_slice(&value[plain..]);
     while line.last() == Some(&b';') {
         line.pop();
         if line.last() == Some(&b' ') {
@@ -118,22 +134,22 @@ fn names_alone(line: &[u8]) -> bool {
 
 /// Some servers write `)by`.
 fn mend_by(line: &[u8]) -> Option<Vec<u8>> {
-    let at = memmem::find(line, b")by ")? + 1;
+    let at = UNSPACED_BY.places(line).next()? + 1;
     Some([&line[..at], b" ", &line[at..]].concat())
 }
 
 /// What can be found in a line of any form.
 fn common(line: &[u8]) -> Relay {
-    let by = memmem::find_iter(line, b" by ").find_map(|at| {
+    let by = BY.places(line).find_map(|at| {
         let len = line[at + 4..].iter().take_while(|b| **b != b' ').count();
         (len > 0).then(|| &line[at + 4..at + 4 + len])
     });
     let found = |octets: Option<&[u8]>| octets.map(text).unwrap_or_default();
-    Relay { id: found(identifier(line)), helo: found(helo(line, "helo=").or_else(|| first_of(line))), by: found(by), ..Relay::default() }
+    Relay { id: found(identifier(line)), helo: found(helo(line)), by: found(by), ..Relay::default() }
 }
 
 fn identifier(line: &[u8]) -> Option<&[u8]> {
-    memmem::find_iter(line, b" id ").find_map(|at| {
+    ID.places(line).find_map(|at| {
         let rest = &line[at + 4..];
         let rest = rest.strip_prefix(b"<").unwrap_or(rest);
         let len = rest.iter().take_while(|b| !matches!(b, b' ' | b'<' | b'>' | b';')).count();
@@ -141,18 +157,18 @@ fn identifier(line: &[u8]) -> Option<&[u8]> {
     })
 }
 
-fn helo<'l>(line: &'l [u8], mark: &str) -> Option<&'l [u8]> {
-    memmem::find_iter(line, mark.as_bytes()).find_map(|at| {
-        let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        let rest = &line[at + mark.len()..];
-        let len = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-.^+_&:=?!@%*$\\/".contains(b)).count();
-        (len > 0 && !at.checked_sub(1).is_some_and(|i| is_word(line[i]))).then(|| &rest[..len])
-    })
-}
-
-fn first_of(line: &[u8]) -> Option<&[u8]> {
-    let place = |word: &&[u8]| word.as_ptr() as usize - line.as_ptr() as usize;
-    ["HELO ", "EHLO "].iter().filter_map(|mark| helo(line, mark)).min_by_key(place)
+/// What the client calls itself: behind the first `helo=` with a name, or else `HELO ` or `EHLO `.
+fn helo(line: &[u8]) -> Option<&[u8]> {
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let is_in_name = |b: u8| b.is_ascii_alphanumeric() || b"-.^+_&:=?!@%*$\\/".contains(&b);
+    let name_behind = |start: usize, end: usize| {
+        let rest = &line[end..];
+        let len = rest.iter().take_while(|b| is_in_name(**b)).count();
+        (len > 0 && !start.checked_sub(1).is_some_and(|before| is_word(line[before]))).then(|| &rest[..len])
+    };
+    let greeting = |lo: usize| lo.checked_sub(2).filter(|start| matches!(&line[*start..lo], b"HE" | b"EH"));
+    let said = || GREETING.places(line).find_map(|lo| name_behind(greeting(lo)?, lo + 3));
+    HELO_IS.places(line).find_map(|at| name_behind(at, at + 5)).or_else(said)
 }
 
 fn dispatch(line: &[u8], draft: &mut Draft) -> Parsed {

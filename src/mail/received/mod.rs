@@ -7,7 +7,6 @@ mod line;
 use super::{ViewOptions, ip};
 use crate::base::NetSet;
 use line::Parsed;
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,20 +32,24 @@ pub struct Relay {
 impl Relay {
     /// As `X-Spam-Relays-…` shows it.
     fn show(&self, out: &mut String) {
-        let envfrom = self.envfrom.as_deref().filter(|e| *e != "0").unwrap_or_default();
-        let _ = write!(
-            out,
-            "[ ip={} rdns={} helo={} by={} ident={} envfrom={envfrom} intl={} id={} auth={} msa={} ]",
-            self.ip_text,
-            self.rdns,
-            self.helo,
-            self.by,
-            self.ident,
-            u8::from(self.internal),
-            self.id,
-            self.auth,
-            u8::from(self.msa)
-        );
+        let flag = |set: bool| if set { "1" } else { "0" };
+        let fields = [
+            ("[ ip=", self.ip_text.as_str()),
+            (" rdns=", &self.rdns),
+            (" helo=", &self.helo),
+            (" by=", &self.by),
+            (" ident=", &self.ident),
+            (" envfrom=", self.envfrom.as_deref().filter(|sender| *sender != "0").unwrap_or_default()),
+            (" intl=", flag(self.internal)),
+            (" id=", &self.id),
+            (" auth=", &self.auth),
+            (" msa=", flag(self.msa)),
+        ];
+        for (name, value) in fields {
+            out.push_str(name);
+            out.push_str(value);
+        }
+        out.push_str(" ]");
     }
 }
 
@@ -73,7 +76,7 @@ impl Relays {
     }
 
     fn join(&self, list: &[usize]) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(list.len() * 160);
         for relay in list.iter().filter_map(|i| self.all.get(*i)) {
             if !out.is_empty() {
                 out.push(' ');
@@ -202,10 +205,12 @@ impl<'o> Walk<'o> {
 }
 
 /// Characters that would break the relay strings become `!`.
-fn safe(text: &str) -> String {
-    text.chars()
-        .map(|c| if matches!(c, ' ' | '\t'..='\r' | '\0' | '#' | '[' | ']' | '(' | ')' | '<' | '>' | '|') { '!' } else { c })
-        .collect()
+fn safe(text: String) -> String {
+    let breaks = |b: u8| matches!(b, b' ' | b'\t'..=b'\r' | b'\0' | b'#' | b'[' | b']' | b'(' | b')' | b'<' | b'>' | b'|');
+    if !text.bytes().any(breaks) {
+        return text;
+    }
+    text.chars().map(|c| if u8::try_from(c).is_ok_and(breaks) { '!' } else { c }).collect()
 }
 
 /// Prefix, brackets, zone and the mapping into IPv6 are taken off.
@@ -231,24 +236,29 @@ fn plain_address(text: &str) -> String {
     }
 }
 
-fn finish(mut relay: Relay, looked_up: bool) -> Relay {
+fn finish(relay: Relay, looked_up: bool) -> Relay {
     let rdns = relay.rdns.trim_end_matches('.');
     let rdns = if rdns.eq_ignore_ascii_case("unknown") || rdns.starts_with('[') { "" } else { rdns };
-    relay.rdns = safe(rdns);
-    relay.ip_text = safe(&plain_address(&relay.ip_text));
-    relay.ip = relay.ip_text.parse().ok();
-    relay.ip_private = relay.ip.is_some_and(ip::is_private);
-    relay.by = safe(relay.by.strip_suffix(';').unwrap_or(&relay.by));
-    relay.helo = safe(&relay.helo);
-    relay.ident = safe(&relay.ident);
-    relay.envfrom = relay.envfrom.map(|e| clean_sender(&e));
-    relay.no_reverse_dns = relay.rdns.is_empty() && looked_up;
-    relay.rdns_not_in_headers = relay.rdns.is_empty() && !looked_up;
-    relay
+    let (rdns, by) = (safe(rdns.to_owned()), relay.by.strip_suffix(';').unwrap_or(&relay.by).to_owned());
+    let ip_text = safe(plain_address(&relay.ip_text));
+    let ip = ip_text.parse().ok();
+    Relay {
+        ip,
+        ip_private: ip.is_some_and(ip::is_private),
+        ip_text,
+        by: safe(by),
+        helo: safe(relay.helo),
+        ident: safe(relay.ident),
+        envfrom: relay.envfrom.map(|sender| clean_sender(&sender)),
+        no_reverse_dns: rdns.is_empty() && looked_up,
+        rdns_not_in_headers: rdns.is_empty() && !looked_up,
+        rdns,
+        ..relay
+    }
 }
 
 fn clean_sender(text: &str) -> String {
-    safe(text.trim_start().trim_start_matches('<').trim_end().trim_end_matches('>'))
+    safe(text.trim_start().trim_start_matches('<').trim_end().trim_end_matches('>').to_owned())
 }
 
 #[cfg(test)]
