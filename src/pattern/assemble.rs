@@ -1,17 +1,16 @@
 //! From the tree to the program of the backtracking machine.
 
-use super::begins::Begins;
 use super::first::{Next, first};
 use super::octets::Octets;
+use super::opening::Opening;
 use super::program::*;
 use super::tree::{Assertion, Condition, Conditional, Look, Node, Repeat, RepeatKind, Verb};
 
 /// Copies of a repeated body are written out up to this many instructions.
 const WRITTEN_OUT: usize = 160;
 
-/// Patterns from this size on, with more first octets than these, look at two or three octets before each attempt.
-const WORTH_BEGINS: usize = 40;
-const FEW_FIRST: u32 = 6;
+/// Patterns from this size on have an opening: it is asked before each attempt.
+const WORTH_OPENING: usize = 8;
 
 /// Octets of a run at the beginning that are worth a leap.
 const WORTH_LEAP: u32 = 5;
@@ -28,6 +27,7 @@ pub fn assemble(tree: &Node, groups: u32, captures: bool) -> Program {
         references: Vec::new(),
         registers: 2 * (groups as usize + 1),
         start: start(tree),
+        opening: opening(tree),
         boundary: begins_with(tree, &|node| *node == Node::Assert(Assertion::WordBoundary)),
         lone: if let Node::Set(set) = tree { Some(*set) } else { None },
         leap: leap(tree),
@@ -466,15 +466,15 @@ fn start(tree: &Node) -> Start {
         return Start::Line;
     }
     let next = first(tree, Next::ANY);
-    if tree.width().0 >= 2
-        && next.octets.len() > FEW_FIRST
-        && size(tree) > WORTH_BEGINS
-        && let Some(begins) = Begins::new(tree)
-    {
-        return Start::Begins(begins);
-    }
     let few = if next.octets.len() <= 3 { next.octets.iter().collect() } else { Vec::new() };
     Start::Octets { octets: next.octets, few, end: next.end }
+}
+
+/// `None`: not worth it, or not allowed: a verb says what happens where an attempt fails.
+fn opening(tree: &Node) -> Option<Opening> {
+    let once = matches!(start(tree), Start::Text | Start::Search);
+    let decides = tree.any(&|node| matches!(node, Node::Verb(_)));
+    if once || decides || tree.width().0 < 2 || size(tree) < WORTH_OPENING { None } else { Opening::new(tree) }
 }
 
 /// The octets of a run that every match begins with, if it is long enough to leap along.

@@ -11,7 +11,7 @@ type Width = (u32, Option<u32>);
 /// Copies of a repeated node that are written out.
 const COPIES: u32 = 12;
 /// Links of a chain that is searched for.
-const LINKS: usize = 14;
+const LINKS: usize = 60;
 /// Bits of rarity that are enough, that more are asked for, and that are worth a search at all.
 const ENOUGH: f32 = 13.0;
 const MORE: f32 = 5.0;

@@ -125,6 +125,7 @@ impl Search<'_> {
         let mut spans = self.spans;
         let mut questions = self.screen.map(Screen::questions);
         scratch.reset(program.registers);
+        let asked = matches!(&program.start, Start::Octets { few, .. } if few.is_empty());
         loop {
             let next = match &mut spans {
                 None => self.next_start(at, subject.len()),
@@ -140,6 +141,10 @@ impl Search<'_> {
             }
             if let Some(end) = program.leap.as_ref().and_then(|leap| leap.broken(subject, start)) {
                 at = end + 1;
+                continue;
+            }
+            if !asked && program.opening.as_ref().is_some_and(|opening| !opening.holds(&subject[start..])) {
+                at = start + 1;
                 continue;
             }
             if let Some(questions) = &mut questions
@@ -180,7 +185,12 @@ impl Search<'_> {
                 let before = subject.get(at - 1..end.min(subject.len() - 1))?;
                 memchr::memchr(b'\n', before).map(|lf| at + lf).filter(|start| *start <= last)
             }
-            Start::Begins(begins) => begins.next(subject, at, last),
+            Start::Octets { few, .. }
+                if few.is_empty()
+                    && let Some(opening) = &self.program.opening =>
+            {
+                opening.next(subject, at, last)
+            }
             Start::Octets { octets, few, end } => match first_of(rest, octets, few) {
                 Some(found) => Some(at + found),
                 None => (*end && last >= subject.len()).then_some(subject.len()),

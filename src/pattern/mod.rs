@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod against_perl;
 mod assemble;
-mod begins;
 mod chain;
 mod delimiters;
 mod first;
@@ -14,6 +13,7 @@ mod generate;
 mod literals;
 mod machine;
 mod octets;
+mod opening;
 mod parse;
 mod parse_class;
 mod parse_escape;

@@ -1,7 +1,7 @@
 //! The instructions of the backtracking machine.
 
-use super::begins::Begins;
 use super::octets::Octets;
+use super::opening::Opening;
 use super::tree::{Assertion, Fold};
 
 /// A set and what may follow, ready for the machine.
@@ -17,6 +17,7 @@ pub struct Program {
     /// Registers: two a group, then those of loops and look-arounds.
     pub registers: usize,
     pub start: Start,
+    pub opening: Option<Opening>,
     /// A match begins with `\b`.
     pub boundary: bool,
     /// The pattern is one set and nothing else.
@@ -61,8 +62,6 @@ pub enum Start {
     Search,
     /// At one of these octets, listed in `few` if they are up to three; `end`: or at the end.
     Octets { octets: Octets, few: Vec<u8>, end: bool },
-    /// Where two or three octets stand that can begin a match.
-    Begins(Begins),
 }
 
 pub const FAIL: u32 = 0;

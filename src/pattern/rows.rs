@@ -108,10 +108,11 @@ impl<const WORDS: usize> Block<WORDS> {
     }
 
     /// Chains whose last link was just reached; it is left at once.
-    fn report(&self, state: &mut [u64; WORDS], end: u32, spans: &mut Vec<(u32, u32, u32)>) {
+    #[cold]
+    #[inline(never)]
+    fn report(&self, state: [u64; WORDS], end: u32, spans: &mut Vec<(u32, u32, u32)>) -> [u64; WORDS] {
         for word in 0..WORDS {
             let mut found = state[word] & self.last[word];
-            state[word] &= !self.last[word];
             while found != 0 {
                 let bit = word * 64 + found.trailing_zeros() as usize;
                 found &= found - 1;
@@ -123,22 +124,21 @@ impl<const WORDS: usize> Block<WORDS> {
                 }
             }
         }
+        std::array::from_fn(|word| state[word] & !self.last[word])
     }
 }
 
 impl<const WORDS: usize> Scan for Block<WORDS> {
     fn scan(&self, text: &[u8], spans: &mut Vec<(u32, u32, u32)>) {
         let mut state = [0u64; WORDS];
+        let (first, last) = (self.first, self.last);
         let Ok(moves) = <&[Move<WORDS>; 256]>::try_from(&self.moves[..]) else { return };
         for (at, octet) in text.iter().enumerate() {
-            let step = &moves[usize::from(*octet)];
-            let mut found = 0;
-            for word in 0..WORDS {
-                state[word] = ((state[word] << 1 | self.first[word]) & step.enter[word]) | (state[word] & step.stay[word]);
-                found |= state[word] & self.last[word];
-            }
-            if found != 0 {
-                self.report(&mut state, at as u32 + 1, spans);
+            let Move { enter, stay } = &moves[usize::from(*octet)];
+            state = std::array::from_fn(|word| ((state[word] << 1 | first[word]) & enter[word]) | (state[word] & stay[word]));
+            let found: [u64; WORDS] = std::array::from_fn(|word| state[word] & last[word]);
+            if found.iter().fold(0, |all, word| all | word) != 0 {
+                state = self.report(state, at as u32 + 1, spans);
             }
         }
     }

@@ -305,7 +305,7 @@ fn a_set_finds_what_each_of_its_patterns_finds_alone() {
 }
 
 #[test]
-fn a_screen_turns_away_no_beginning_of_a_match() {
+fn an_opening_and_a_screen_turn_away_no_beginning_of_a_match() {
     let rules = [
         r"/\s{0,5}(?:x?(?:ab|ba){2,9}[\s,.]{0,20}){3}/i",
         r"/(?:your\s)?(?:name|state|mail)(?:\sin\sfull)?[-:.,\s]{1,30}(?:P[a-z]{2,9})?(?:name|mail)/i",
@@ -313,10 +313,13 @@ fn a_screen_turns_away_no_beginning_of_a_match() {
         r"/^(?>\s{0,50})(?:\d{1,3}[).]\s)?(?:one|two){1,3}$/im",
         r"/(\w{3})\W[^\n]{0,40}\1?$/",
         r"/a.{0,600}b$/s",
+        r"/(?:[ab]{2,}|x\w{0,2}-){2,3}c/",
+        r"/\W?(?:\d{1,3}[.:]{1,80}|[\xc3\xc4][\x80-\x9f])(?:no){0,5}\S/",
     ];
-    let (mut dice, mut hits, mut turned_away) = (Dice::new(11), 0, 0);
+    let (mut dice, mut hits, mut turned_away, mut refused) = (Dice::new(11), 0, 0, 0);
     for rule in rules {
         let pattern = Pattern::from_rule(rule).unwrap();
+        let opening = opening::Opening::new(pattern.tree());
         let screen = screen::Screen::new(pattern.tree()).unwrap();
         for _ in 0..600 {
             let mut subject = Vec::new();
@@ -330,11 +333,14 @@ fn a_screen_turns_away_no_beginning_of_a_match() {
                 let perhaps = questions.may_begin(&subject, start, &mut 1_000_000);
                 assert!(perhaps || !found.contains(&start), "{rule} at {start} of {}", subject.escape_ascii());
                 turned_away += usize::from(!perhaps);
+                let holds = opening.as_ref().is_none_or(|opening| opening.holds(&subject[start..]));
+                assert!(holds || !found.contains(&start), "{rule} opens at {start} of {}", subject.escape_ascii());
+                refused += usize::from(!holds);
             }
             hits += found.len();
         }
     }
-    assert!(hits > 1000 && turned_away > 10_000, "{hits} {turned_away}");
+    assert!(hits > 1000 && turned_away > 10_000 && refused > 10_000, "{hits} {turned_away} {refused}");
 }
 
 #[test]
