@@ -271,7 +271,7 @@ fn hostile_mail() -> Vec<(String, Vec<u8>)> {
     ];
     let mut all: Vec<(String, Vec<u8>)> = mail.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes())).collect();
     if let Some(tools) = std::env::var_os("HAMGATE_TOOLS") {
-        let folder = std::env::temp_dir().join(format!("hamgate-hostile-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("hamgate-hostile-{}-{:?}", std::process::id(), std::thread::current().id()));
         let script = PathBuf::from(tools).join("genhostile.py");
         std::process::Command::new("python3").arg(script).arg(&folder).arg("0.3").output().expect("python3");
         let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
