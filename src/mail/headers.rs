@@ -6,6 +6,7 @@ use super::part::{self, ALL_LIMIT};
 use super::{Mail, Part, decode, ip};
 use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// A header name with modifiers, parsed once at load.
@@ -176,6 +177,11 @@ impl<'m> Headers<'m> {
         Headers::of(entries)
     }
 
+    /// No field has that name: known of most names without a look.
+    pub fn lacks(&self, name: &str) -> bool {
+        self.kinds & kind(name.as_bytes()) == 0
+    }
+
     fn named<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a Entry<'m>> {
         let kind = kind(name.as_bytes());
         let entries = if self.kinds & kind == 0 { &[][..] } else { &self.entries };
@@ -262,9 +268,26 @@ impl<'m> Entry<'m> {
     }
 }
 
-/// The pristine section split into fields: what begins with no blank, up to the LF before the next such line.
-pub(super) fn pristine_fields(section: &[u8]) -> Vec<&[u8]> {
-    let mut fields = Vec::new();
+/// The section as it came, split into fields.
+pub(super) struct Pristine<'m> {
+    section: Cow<'m, [u8]>,
+    fields: Vec<Range<usize>>,
+}
+
+impl<'m> Pristine<'m> {
+    pub fn new(section: Cow<'m, [u8]>) -> Self {
+        let fields = pristine_fields(&section);
+        Pristine { section, fields }
+    }
+
+    pub fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        self.fields.iter().filter_map(|field| self.section.get(field.clone()))
+    }
+}
+
+/// Where the fields of the pristine section stand: what begins with no blank, up to the LF before the next such line.
+fn pristine_fields(section: &[u8]) -> Vec<Range<usize>> {
+    let mut fields = Vec::with_capacity(32);
     let mut open: Option<usize> = None;
     let mut at = 0;
     for end in memchr_iter(b'\n', section).map(|n| n + 1) {
@@ -273,7 +296,7 @@ pub(super) fn pristine_fields(section: &[u8]) -> Vec<&[u8]> {
             open = Some(at);
         }
         if !matches!(section.get(end), Some(b' ' | b'\t')) {
-            fields.extend(open.take().map(|start| &section[start..end]));
+            fields.extend(open.take().map(|start| start..end));
         }
         at = end;
     }
@@ -489,8 +512,10 @@ mod tests {
 
     #[test]
     fn the_pristine_section_is_split_into_fields() {
-        assert_eq!(pristine_fields(b" x\nA: 1\n 2\nB: 3\n\n"), [&b"A: 1\n 2\n"[..], b"B: 3\n"]);
-        assert_eq!(pristine_fields(b"A: 1\r\n\r\n"), [&b"A: 1\r\n"[..], b"\r\n"]);
+        let fields =
+            |section: &'static [u8]| -> Vec<Vec<u8>> { Pristine::new(Cow::Borrowed(section)).fields().map(<[u8]>::to_vec).collect() };
+        assert_eq!(fields(b" x\nA: 1\n 2\nB: 3\n\n"), [&b"A: 1\n 2\n"[..], b"B: 3\n"]);
+        assert_eq!(fields(b"A: 1\r\n\r\n"), [&b"A: 1\r\n"[..], b"\r\n"]);
     }
 
     #[test]

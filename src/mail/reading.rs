@@ -1,7 +1,7 @@
 //! The message as rules see it: pure, lazy views, each made at most once.
 
 use super::attachment_text::{self, AttachmentText, Said};
-use super::headers::{self, Headers, ValueSource};
+use super::headers::{self, Headers, Pristine, ValueSource};
 use super::html::{self, Input, Rendered};
 use super::links::{self, LinkList};
 use super::text::{self, PartText};
@@ -14,6 +14,7 @@ pub struct Reading<'m> {
     pub arrival: &'m Arrival,
     pub options: &'m ViewOptions,
     headers: Headers<'m>,
+    pristine: OnceLock<Pristine<'m>>,
     relays: OnceLock<Relays>,
     envelope_from: OnceLock<Option<Vec<u8>>>,
     rendered: OnceLock<Vec<PartView<'m>>>,
@@ -78,6 +79,7 @@ impl<'m> Reading<'m> {
             arrival,
             options,
             headers: Headers::new(mail),
+            pristine: OnceLock::new(),
             relays: OnceLock::new(),
             envelope_from: OnceLock::new(),
             rendered: OnceLock::new(),
@@ -88,6 +90,9 @@ impl<'m> Reading<'m> {
 
     /// The joined value that a header rule matches; `None`: absent. Borrowed where one field alone answers.
     pub fn header(&self, query: &HeaderQuery) -> Option<Cow<'_, [u8]>> {
+        if query.source == ValueSource::Field && self.headers.lacks(&query.name) {
+            return None;
+        }
         let mut values = self.header_values(query);
         if values.len() < 2 {
             return values.pop();
@@ -129,10 +134,7 @@ impl<'m> Reading<'m> {
             if values.is_empty() { other().map(Cow::Owned).into_iter().collect() } else { values }
         };
         match query.source {
-            ValueSource::All if query.raw => match self.mail.pristine_header() {
-                Cow::Borrowed(section) => headers::pristine_fields(section).into_iter().map(Cow::Borrowed).collect(),
-                Cow::Owned(section) => headers::pristine_fields(&section).into_iter().map(|f| Cow::Owned(f.to_vec())).collect(),
-            },
+            ValueSource::All if query.raw => self.pristine().fields().map(Cow::Borrowed).collect(),
             ValueSource::All => Some(self.headers.all()).filter(|all| !all.is_empty()).map(Cow::Borrowed).into_iter().collect(),
             ValueSource::Range { from_top, internal } => self.handover_range(query.raw, from_top, internal),
             ValueSource::MessageId => {
@@ -161,15 +163,16 @@ impl<'m> Reading<'m> {
     fn handover_range(&self, raw: bool, from_top: bool, internal: bool) -> Vec<Cow<'_, [u8]>> {
         let relays = self.relays();
         let handover = if internal { relays.last_internal_field } else { relays.last_trusted_field } + 1;
-        if !raw {
-            return headers::handover_range(headers::lines(self.headers.all()), handover, from_top)
-                .into_iter()
-                .map(Cow::Borrowed)
-                .collect();
-        }
-        let section = self.mail.pristine_header();
-        let fields = headers::pristine_fields(&section);
-        headers::handover_range(fields.into_iter(), handover, from_top).into_iter().map(|f| Cow::Owned(f.to_vec())).collect()
+        let pieces = if raw {
+            headers::handover_range(self.pristine().fields(), handover, from_top)
+        } else {
+            headers::handover_range(headers::lines(self.headers.all()), handover, from_top)
+        };
+        pieces.into_iter().map(Cow::Borrowed).collect()
+    }
+
+    fn pristine(&self) -> &Pristine<'m> {
+        self.pristine.get_or_init(|| Pristine::new(self.mail.pristine_header()))
     }
 
     /// Hosts that a query names, in lower case, each once.

@@ -59,19 +59,21 @@ impl<'m> Context<'_, 'm> {
 
     /// The text of `header_of`, not kept: for fields that nobody else asks for.
     pub fn text_of(&self, query: &str) -> Cow<'_, [u8]> {
-        if is_single(query) {
+        let Ok(parsed) = HeaderQuery::parse(query) else { return Cow::default() };
+        if is_single(query, &parsed) {
             return Cow::Owned(self.header_of(query).text().to_vec());
         }
-        let mut values = HeaderQuery::parse(query).map(|parsed| self.reading.header_values(&parsed)).unwrap_or_default();
+        let mut values = self.reading.header_values(&parsed);
         if values.len() < 2 { values.pop().unwrap_or_default() } else { Cow::Owned(values.concat()) }
     }
 
     fn look_up(&self, query: Cow<'static, str>, parsed: Option<&HeaderQuery>) -> Arc<Header> {
         let values = parsed.map(|parsed| self.reading.header_values(parsed)).unwrap_or_default();
-        let found = if values.is_empty() {
-            Arc::clone(&ABSENT)
-        } else {
-            Arc::new(Header::new(&query, values.into_iter().map(Cow::into_owned).collect()))
+        let found = match parsed {
+            Some(parsed) if !values.is_empty() => {
+                Arc::new(Header::new(is_single(&query, parsed), values.into_iter().map(Cow::into_owned).collect()))
+            }
+            _ => Arc::clone(&ABSENT),
         };
         self.memo.headers.borrow_mut().insert(query, Arc::clone(&found));
         found
@@ -109,13 +111,12 @@ pub struct Header {
 }
 
 /// PerMsgStatus, get: a query for addresses and kin gives the first value, others give all values joined.
-fn is_single(query: &str) -> bool {
-    query == "EnvelopeFrom" || query.split(':').skip(1).any(|word| matches!(word, "addr" | "name" | "host" | "domain" | "ip" | "revip"))
+fn is_single(query: &str, parsed: &HeaderQuery) -> bool {
+    query == "EnvelopeFrom" || parsed.addr || parsed.display_name || parsed.host || parsed.ip
 }
 
 impl Header {
-    fn new(query: &str, list: Vec<Vec<u8>>) -> Header {
-        let single = is_single(query);
+    fn new(single: bool, list: Vec<Vec<u8>>) -> Header {
         let joined = if single || list.len() < 2 { Vec::new() } else { list.concat() };
         Header { list, joined, single }
     }

@@ -1,6 +1,6 @@
 //! Dates of mail as SpamAssassin reads them, and how far Date and Received lie apart (HeaderEval).
 
-use super::perl::{bound, chomp, lossy, pattern};
+use super::perl::{bound, chomp, lines, lossy, pattern};
 use super::{Accepts, Answered, Context, Row, local};
 use std::ops::{Range, RangeInclusive};
 
@@ -294,8 +294,8 @@ fn clock_within(line: &[u8]) -> Option<&[u8]> {
 /// Times of Received fields, and the latest one of fields that a local fetchmail wrote.
 fn received_times(context: &Context<'_, '_>) -> (Vec<i64>, Option<i64>) {
     let received = context.header("Received");
-    let lines = received.text().split(|octet| *octet == b'\n');
-    let mut lines: Vec<&[u8]> = lines.filter(|line| line.iter().any(|octet| !super::perl::is_space(*octet))).collect();
+    let mut lines: Vec<&[u8]> =
+        lines(received.text()).map(chomp).filter(|line| line.iter().any(|octet| !super::perl::is_space(*octet))).collect();
     let Some(first) = lines.first() else { return (Vec::new(), None) };
     let mut local = Vec::new();
     // A text that each pattern needs spares most lines the pattern.
@@ -328,9 +328,9 @@ fn nearest(date: i64, received: &[i64]) -> i64 {
 #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double")]
 fn check_for_shifted_date(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
     let difference = times(context).difference as f64;
-    let above = bound(arguments, 0).is_none_or(|least| difference >= 3600.0 * least);
-    let below = bound(arguments, 1).is_none_or(|most| difference < 3600.0 * most);
-    (above && below).into()
+    let above = || bound(arguments, 0).is_none_or(|least| difference >= 3600.0 * least);
+    let below = || bound(arguments, 1).is_none_or(|most| difference < 3600.0 * most);
+    (above() && below()).into()
 }
 
 /// Seconds of a mean year.

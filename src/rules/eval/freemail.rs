@@ -23,6 +23,10 @@ const fn head(name: &'static str, run: super::Function) -> Row {
 const LINKED_ADDRESSES: usize = 20;
 const TEXT_ADDRESSES: usize = 40;
 
+/// Settings that take over lists of addresses that are no freemail, and those lists.
+const IMPORTS: [(&str, &str); 2] =
+    [("freemail_import_welcomelist_auth", "welcomelist_auth"), ("freemail_import_def_welcomelist_auth", "def_welcomelist_auth")];
+
 fn is_available(context: &Context<'_, '_>) -> bool {
     let freemail = &context.options.freemail;
     !freemail.domains.is_empty() || !freemail.wildcards.is_empty()
@@ -45,9 +49,8 @@ fn is_freemail(context: &Context<'_, '_>, address: &str) -> bool {
     let welcome = freemail.welcome.contains(address)
         || freemail.welcome.contains(domain)
         || role.is_match(address.as_bytes())
-        || ["welcomelist_auth", "def_welcomelist_auth"].iter().any(|name| {
-            context.options.is_on(&format!("freemail_import_{name}"), false)
-                && context.options.lists.get(*name).is_some_and(|list| list.covers(address))
+        || IMPORTS.iter().any(|(setting, name)| {
+            context.options.is_on(setting, false) && context.options.lists.get(*name).is_some_and(|list| list.covers(address))
         });
     !welcome
 }
@@ -96,7 +99,7 @@ fn lower(list: &[Vec<u8>]) -> Vec<String> {
 
 fn check_freemail_header(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
     let Some(name) = arguments.first().filter(|_| is_available(context)) else { return Answered::Miss };
-    let found = lower(&context.header_of(&format!("{name}:addr")).list);
+    let found = lower(&context.header_of(&[name, ":addr"].concat()).list);
     // The rule's pattern is looked up for those alone that it can matter to.
     if !found.iter().any(|address| is_freemail(context, address)) {
         return Answered::Miss;

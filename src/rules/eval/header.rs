@@ -35,7 +35,7 @@ fn never(_: &Context<'_, '_>, _: &[String]) -> Answered {
 /// RFC 2045 §2.7, 2.8: octets that a header field may not hold unencoded, as a share and as a count.
 fn check_illegal_chars(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
     let [name, ratio, least, ..] = arguments else { return Answered::Miss };
-    let query = if name.ends_with(":raw") { name.clone() } else { format!("{name}:raw") };
+    let query = if name.ends_with(":raw") { name.clone() } else { [name, ":raw"].concat() };
     let text = &*context.text_of(&query);
     if !text.iter().any(|octet| !is_space(*octet)) {
         return Answered::Miss;

@@ -64,16 +64,15 @@ fn html_eval(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
 
 fn html_image_only(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
     let [least, most, ..] = arguments else { return Answered::Miss };
-    let (least, most) = (number(least), number(most));
-    any(context, |html| html.inside.contains_key("img") && value(html, "length").is_some_and(|length| length > least && length <= most))
+    let fits = |length: f64| length > number(least) && length <= number(most);
+    any(context, |html| html.inside.contains_key("img") && value(html, "length").is_some_and(fits))
 }
 
 fn html_image_ratio(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
     let [least, most, ..] = arguments else { return Answered::Miss };
-    let (least, most) = (number(least), number(most));
     any(context, |html| {
         let (Some(text), Some(area)) = (value(html, "non_space_len"), value(html, "image_area")) else { return false };
-        area > 0.0 && text / area > least && text / area <= most
+        area > 0.0 && text / area > number(least) && text / area <= number(most)
     })
 }
 
@@ -111,9 +110,8 @@ fn html_title_subject_ratio(context: &Context<'_, '_>, arguments: &[String]) -> 
 
 fn html_range(context: &Context<'_, '_>, arguments: &[String]) -> Answered {
     let [name, least, rest @ ..] = arguments else { return Answered::Miss };
-    let least = number(least);
-    let most = rest.first().filter(|most| *most != "inf").map(|most| number(most));
-    any(context, |html| value(html, name).is_some_and(|value| value > least && most.is_none_or(|most| value <= most)))
+    let below = |value: f64| rest.first().filter(|most| *most != "inf").is_none_or(|most| value <= number(most));
+    any(context, |html| value(html, name).is_some_and(|value| value > number(least) && below(value)))
 }
 
 /// A link whose text names another domain by `https://`. Arguments: at least so many links, and fewer than so many.

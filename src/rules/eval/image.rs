@@ -19,8 +19,8 @@ const fn body(name: &'static str, run: super::Function) -> Row {
     local(name, "ImageInfo", Accepts::Body, run)
 }
 
-/// Octets of an encoded image that are read for its size before all are.
-const HEAD: usize = 4096;
+/// Octets of an encoded image that are read for its size before all are: enough for GIF and PNG, and for most JPEG.
+const HEADS: [usize; 2] = [64, 4096];
 
 /// Height and width of an image, by its first octets.
 type Measure = fn(&[u8]) -> Option<(u32, u32)>;
@@ -62,8 +62,8 @@ fn images<'c>(context: &'c Context<'_, '_>) -> &'c Images {
                 _ => continue,
             };
             // Most images tell their size within the first octets; what is told there holds for the whole.
-            let size =
-                measure(&part.decoded_start(HEAD)).or_else(|| measure(part.decoded())).filter(|(height, width)| *height > 0 && *width > 0);
+            let start = HEADS.into_iter().find_map(|octets| measure(&part.decoded_start(octets)));
+            let size = start.or_else(|| measure(part.decoded())).filter(|(height, width)| *height > 0 && *width > 0);
             for name in [kind, "all"] {
                 let Some(album) = found.kinds.get_mut(name) else { continue };
                 album.count += 1;

@@ -267,8 +267,11 @@ fn uppercase(context: &Context<'_, '_>) -> f64 {
             if !has_inner_space(line) || pattern!(r"^(?:[A-Za-z0-9+/=]{60,76} ){2}").is_match(line) {
                 continue;
             }
-            let stripped =
-                if contains(line, b"\x1b$B") { pattern!(r"(?s)\x1b\$B.*\x1b\(B").replace_all(line, &b""[..]) } else { line.into() };
+            let stripped = if line.contains(&b'\x1b') && contains(line, b"\x1b$B") {
+                pattern!(r"(?s)\x1b\$B.*\x1b\(B").replace_all(line, &b""[..])
+            } else {
+                line.into()
+            };
             length += stripped.len();
             lower += count(&stripped, |octet| octet.is_ascii_lowercase() | octet.is_ascii_digit());
             upper += count(&stripped, |octet| octet.is_ascii_uppercase());

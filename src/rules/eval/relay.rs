@@ -122,12 +122,14 @@ fn trail(context: &Context<'_, '_>) -> Trail {
         // The one before the first is the last, as Perl's index -1 reads it; SpamAssassin leaves that one out.
         let mut before: Option<String> = None;
         for relay in relays {
-            let by = to_domain(&relay.by.to_ascii_lowercase());
-            let rdns = to_domain(&relay.rdns.to_ascii_lowercase());
-            let is_host = is_host(&by);
+            let by = relay.by.to_ascii_lowercase();
+            let by = to_domain(&by);
+            let mut rdns = relay.rdns.to_ascii_lowercase();
+            rdns = to_domain(&rdns).to_owned();
+            let is_host = is_host(by);
             let local = relay.ip_text == "127.0.0.1" && matches!(rdns.as_str(), "localhost" | "localhost.localdomain");
             if is_host {
-                found.addresses += u32::from(far_helo(&to_domain(&relay.helo.to_ascii_lowercase()), &relay.ip_text));
+                found.addresses += u32::from(far_helo(to_domain(&relay.helo), &relay.ip_text));
                 found.names += u32::from(
                     before
                         .as_ref()
@@ -154,6 +156,8 @@ fn is_host(name: &str) -> bool {
 
 fn far_helo(helo: &str, ip: &str) -> bool {
     let quad = |text: &str| -> Option<String> {
+        // Names are left without a look by the pattern.
+        text.bytes().next().filter(u8::is_ascii_digit)?;
         let found = pattern!(r"^(\d+\.\d+)\.\d+\.\d+$").captures(text.as_bytes())?;
         Some(super::perl::lossy(found.get(1)?.as_bytes()))
     };
@@ -164,22 +168,21 @@ fn far_helo(helo: &str, ip: &str) -> bool {
 }
 
 /// The last two labels of a host name, three where the last is short; an address as it is.
-fn to_domain(host: &str) -> String {
+fn to_domain(host: &str) -> &str {
     if !host.bytes().any(|octet| octet.is_ascii_alphabetic()) {
-        return host.to_owned();
+        return host;
     }
     // Perl's split drops empty labels at the end.
-    let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
-    let long = labels.last().is_some_and(|last| {
-        last.split(|c: char| c.is_ascii_whitespace()).any(|word| word.len() >= 3)
-            || ["ie", "fr", "de"].iter().any(|known| last.contains(known))
-    });
-    let keep = match labels.len() {
-        n if n > 1 && long => 2,
-        n if n > 2 => 3,
-        _ => return host.to_owned(),
-    };
-    labels[labels.len() - keep..].join(".")
+    let trimmed = host.trim_end_matches('.');
+    let Some((before, last)) = trimmed.rsplit_once('.') else { return host };
+    let long = last.split(|c: char| c.is_ascii_whitespace()).any(|word| word.len() >= 3)
+        || ["ie", "fr", "de"].iter().any(|known| last.contains(known));
+    let mut dots = before.rmatch_indices('.').map(|(at, _)| at);
+    match (long, dots.next()) {
+        (true, dot) => dot.map_or(trimmed, |at| &trimmed[at + 1..]),
+        (false, Some(_)) => dots.next().map_or(trimmed, |at| &trimmed[at + 1..]),
+        (false, None) => host,
+    }
 }
 
 fn check_for_forged_received_trail(context: &Context<'_, '_>, _: &[String]) -> Answered {

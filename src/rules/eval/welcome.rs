@@ -195,16 +195,17 @@ fn listed_hosts<'c>(context: &'c Context<'_, '_>) -> &'c BTreeMap<String, String
         if context.options.uri_hosts.is_empty() {
             return found;
         }
-        let mut seen = HashSet::new();
+        let mut seen: HashSet<&str, foldhash::fast::RandomState> = HashSet::default();
         for link in context.reading.links() {
             if super::header::starts_ignoring_case(&link.raw, b"mailto:") {
                 continue;
             }
-            for (host, _) in link.hosts.iter().filter(|(host, _)| seen.insert(host.clone())) {
+            for (host, _) in link.hosts.iter().filter(|(host, _)| seen.insert(host)) {
+                let keys = lookups(host);
                 for (name, hosts) in &context.options.uri_hosts {
-                    let listed = lookups(host).into_iter().find_map(|key| hosts.get(key).map(|listed| (key, *listed)));
+                    let listed = keys.iter().find_map(|key| hosts.get(*key).map(|listed| (key, *listed)));
                     if let Some((key, true)) = listed {
-                        let shown = if key == host { host.clone() } else { format!("{host} ({key})") };
+                        let shown = if *key == host { host.clone() } else { format!("{host} ({key})") };
                         found.insert(name.clone(), shown);
                     }
                 }
