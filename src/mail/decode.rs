@@ -51,7 +51,11 @@ fn whole_groups(text: &[u8]) -> Option<Vec<u8>> {
         1 | 2 => text.split_last_chunk::<4>().map(|(body, last)| (body, Some(last)))?,
         _ => return None,
     };
-    let octets = |[a, b, c, d]: [u8; 4]| [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
+    let octets = |sextets: [u8; 4]| {
+        let [a, b, c, d] = sextets.map(u32::from);
+        let bits = a << 18 | b << 12 | c << 6 | d;
+        [(bits >> 16) as u8, (bits >> 8) as u8, bits as u8]
+    };
     let mut bytes = vec![0; text.len() / 4 * 3];
     let (mut at, mut written) = (0, 0);
     while at < body.len() {
@@ -59,9 +63,9 @@ fn whole_groups(text: &[u8]) -> Option<Vec<u8>> {
         let line = body[at..end].strip_suffix(b"\r").unwrap_or(&body[at..end]);
         let (groups, []) = line.as_chunks::<4>() else { return None };
         let mut all = 0;
-        for (group, out) in groups.iter().zip(bytes[written..].as_chunks_mut::<3>().0) {
-            let sextets = group.map(|b| BASE64[usize::from(b)]);
-            all |= sextets[0] | sextets[1] | sextets[2] | sextets[3];
+        for (&[a, b, c, d], out) in groups.iter().zip(bytes[written..].as_chunks_mut::<3>().0) {
+            let sextets @ [a, b, c, d] = [BASE64[usize::from(a)], BASE64[usize::from(b)], BASE64[usize::from(c)], BASE64[usize::from(d)]];
+            all |= a | b | c | d;
             *out = octets(sextets);
         }
         if all > SEXTET {
@@ -201,7 +205,15 @@ pub fn header(value: &[u8], name: &[u8]) -> Vec<u8> {
 pub fn words(text: Cow<'_, [u8]>, name: &[u8]) -> Vec<u8> {
     let text = if text.is_ascii() { text } else { Cow::Owned(charset::normalize_field(&text, "UTF-8", false).into_owned()) };
     if word_mark(&text).is_none() || is_plain_field(name) {
-        return text.into_owned();
+        return match text {
+            // The line end that most values get has room.
+            Cow::Borrowed(text) => {
+                let mut value = Vec::with_capacity(text.len() + 1);
+                value.extend_from_slice(text);
+                value
+            }
+            Cow::Owned(text) => text,
+        };
     }
     decode_words(&join_words(&text))
 }

@@ -2,6 +2,7 @@
 //!
 //! The tables come from rule files (`util_rb_tld` and kin); without any, a short built-in list serves.
 
+use memchr::{memchr, memchr_iter, memchr3, memrchr, memrchr_iter};
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -54,7 +55,7 @@ impl DomainTables {
         // Where the last labels begin, from the right; no table asks for more than five.
         let mut starts = [0; 6];
         let mut labels = 1;
-        for dot in memchr::memrchr_iter(b'.', host.as_bytes()).take(5) {
+        for dot in memrchr_iter(b'.', host.as_bytes()).take(5) {
             starts[labels] = dot + 1;
             labels += 1;
         }
@@ -103,38 +104,36 @@ impl DomainTables {
 
     /// `(host, domain)` of a link (uri_to_domain); an address is its own domain.
     pub fn of_link(&self, link: &[u8]) -> Option<(String, String)> {
-        let lower = link.to_ascii_lowercase();
-        let host = host_of(&lower)?;
+        let host = host_of(link)?;
         // Escapes that need not be escapes: the decoded form of the link is seen as well.
         if holds_printable_escape(host) {
             return None;
         }
-        let host = str::from_utf8(host).ok()?;
-        if is_ip_address(host) {
-            return Some((host.to_owned(), host.to_owned()));
+        let host = str::from_utf8(host).ok()?.to_ascii_lowercase();
+        if is_ip_address(&host) {
+            return Some((host.clone(), host));
         }
-        if !is_host_name(host) || !self.is_valid(host) {
+        if !is_host_name(&host) || !self.is_valid(&host) {
             return None;
         }
-        Some((host.to_owned(), self.registered(host).to_owned()))
+        let domain = self.registered(&host).to_owned();
+        Some((host, domain))
     }
 }
 
-/// The host part of a link in lower case, as loosely as uri_to_domain cuts it out.
+/// The host part of a link, as loosely as uri_to_domain cuts it out.
 fn host_of(link: &[u8]) -> Option<&[u8]> {
-    if [&b"javascript:"[..], b"cid:", b"file:"].iter().any(|scheme| link.starts_with(scheme)) {
+    let begins = |word: &[u8]| link.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
+    if [&b"javascript:"[..], b"cid:", b"file:"].iter().any(|scheme| begins(scheme)) {
         return None;
     }
-    let up_to = |text: &'_ [u8], ends: &[u8]| text.iter().position(|b| ends.contains(b)).unwrap_or(text.len());
-    let after_last_at = |text: &'_ [u8]| text.iter().rposition(|b| *b == b'@').map(|at| at + 1);
-    if let Some(address) = link.strip_prefix(b"mailto:") {
-        let address = address.get(..up_to(address, b"?"))?;
-        if address.iter().filter(|b| **b == b'@').count() > 1 {
-            return None;
-        }
-        return address.get(after_last_at(address)?..);
+    if begins(b"mailto:") {
+        let address = link.get(b"mailto:".len()..)?;
+        let address = address.get(..memchr(b'?', address).unwrap_or(address.len()))?;
+        let at = memchr(b'@', address).filter(|at| Some(*at) == memrchr(b'@', address))?;
+        return address.get(at + 1..);
     }
-    let scheme = link.iter().take_while(|b| b.is_ascii_lowercase()).count();
+    let scheme = link.iter().take_while(|b| b.is_ascii_alphabetic()).count();
     let mut host = link;
     if scheme > 0 && link.get(scheme) == Some(&b':') {
         host = link.get(scheme + 1..)?;
@@ -142,8 +141,8 @@ fn host_of(link: &[u8]) -> Option<&[u8]> {
             host = host.strip_prefix(b"/").unwrap_or(host);
         }
     }
-    host = host.get(..up_to(host, b"/?#"))?;
-    host = host.get(after_last_at(host).unwrap_or(0)..)?;
+    host = host.get(..memchr3(b'/', b'?', b'#', host).unwrap_or(host.len()))?;
+    host = host.get(memrchr(b'@', host).map_or(0, |at| at + 1)..)?;
     let digits = host.iter().rev().take_while(|b| b.is_ascii_digit()).count();
     match host.len().checked_sub(digits + 1) {
         Some(colon) if host.get(colon) == Some(&b':') => host.get(..colon),
@@ -153,12 +152,12 @@ fn host_of(link: &[u8]) -> Option<&[u8]> {
 
 /// `%21` to `%7e`.
 fn holds_printable_escape(host: &[u8]) -> bool {
-    host.windows(3).any(|w| match w {
-        [b'%', high, low] => {
+    memchr_iter(b'%', host).any(|at| match host.get(at + 1..at + 3) {
+        Some([high, low]) => {
             let value = char::from(*high).to_digit(16).zip(char::from(*low).to_digit(16)).map(|(h, l)| h * 16 + l);
             value.is_some_and(|v| (0x21..=0x7E).contains(&v))
         }
-        _ => false,
+        Some(_) | None => false,
     })
 }
 

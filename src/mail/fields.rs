@@ -133,7 +133,7 @@ fn complete_line_ends(text: &[u8]) -> Vec<u8> {
 
 /// `name[ \t]*:` with a name of printable ASCII without colon (RFC 5322 §3.6.8, §4.5).
 pub fn begins_field(line: &[u8]) -> bool {
-    let name = line.iter().take_while(|b| matches!(b, 0x21..=0x39 | 0x3B..=0x7E)).count();
+    let Some(name) = line.iter().position(|b| !matches!(b, 0x21..=0x39 | 0x3B..=0x7E)) else { return false };
     let blanks = line[name..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
     name > 0 && line.get(name + blanks) == Some(&b':')
 }

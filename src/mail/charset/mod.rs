@@ -55,7 +55,9 @@ pub fn strict_utf8(octets: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(octets).ok()?;
     // Noncharacters are EF B7 90-AF, EF BF BE/BF, and Fx xF BF BE/BF of the higher planes.
     let suspicious = octets.iter().fold(0, |highest: u8, b| highest.max(*b)) >= 0xEF;
-    (!suspicious || !text.chars().any(is_noncharacter)).then_some(text)
+    let char_at = |at: usize| text.get(at..).and_then(|rest| rest.chars().next());
+    let holds_one = || octets.iter().enumerate().any(|(at, b)| *b >= 0xEF && char_at(at).is_some_and(is_noncharacter));
+    (!suspicious || !holds_one()).then_some(text)
 }
 
 fn is_utf16(declared: &str) -> bool {

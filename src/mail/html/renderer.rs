@@ -57,6 +57,9 @@ pub struct Renderer {
     facts: HtmlFacts,
 }
 
+/// Numbers that most parts have at most.
+const USUAL_FACTS: usize = 14;
+
 /// Links that are looked through one by one.
 const FEW_LINKS: usize = 16;
 
@@ -99,7 +102,7 @@ impl Renderer {
             links: Vec::new(),
             by_target: HashMap::new(),
             anchor: None,
-            facts: HtmlFacts::default(),
+            facts: HtmlFacts { numbers: HashMap::with_capacity(USUAL_FACTS), ..HtmlFacts::default() },
         }
     }
 

@@ -5,7 +5,7 @@ use super::redirect::Redirects;
 use crate::base::limits;
 use crate::mail::domains::DomainTables;
 use crate::mail::html::Text;
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memchr3};
 use regex::{Captures, Regex};
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -82,7 +82,7 @@ impl Variants<'_> {
         if text.chars().nth(1).is_none() || text.starts_with(['#', '?', '&']) || (text.starts_with('/') && !text.starts_with("//")) {
             return None;
         }
-        if starts_ignoring_case(text, "mailto:") || first_of(text, b":@") == Some(b'@') {
+        if starts_ignoring_case(text, "mailto:") || memchr2(b':', b'@', text.as_bytes()).is_some_and(|at| text.as_bytes()[at] == b'@') {
             self.of_address(text, uri.wide);
             return None;
         }
@@ -194,24 +194,21 @@ impl<'t> Parts<'t> {
     fn of(text: &'t str) -> Option<Parts<'t>> {
         let length = ["http://", "https://"].iter().find(|scheme| starts_ignoring_case(text, scheme))?.len();
         let (scheme, after) = text.split_at_checked(length)?;
-        let user = position_of(after, b"@/?#").filter(|at| after.as_bytes().get(*at) == Some(&b'@'));
-        let host_end = |text: &str| position_of(text, b"/?#:").unwrap_or(text.len());
-        let start = user.map(|at| at + 1).filter(|start| host_end(after.get(*start..).unwrap_or("")) > 0);
-        let (has_user, after) = (start.is_some(), after.get(start.unwrap_or(0)..)?);
-        let (host, rest) = after.split_at_checked(host_end(after)).filter(|(host, _)| !host.is_empty())?;
+        let authority = after.get(..authority_end(after))?;
+        let user = memchr(b'@', authority.as_bytes()).map(|at| at + 1);
+        let start = user.filter(|start| !matches!(authority.as_bytes().get(*start), None | Some(b':')));
+        let (has_user, host) = (start.is_some(), authority.get(start.unwrap_or(0)..)?);
+        let host = host.get(..memchr(b':', host.as_bytes()).unwrap_or(host.len())).filter(|host| !host.is_empty())?;
+        let rest = after.get(start.unwrap_or(0) + host.len()..)?;
         let digits = rest.strip_prefix(':').unwrap_or("");
         let port = digits.get(..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len()))?;
         Some(Parts { scheme, has_user, host, port, rest })
     }
 }
 
-/// The first octet that is one of these, which are ASCII.
-fn position_of(text: &str, wanted: &[u8]) -> Option<usize> {
-    text.bytes().position(|b| wanted.contains(&b))
-}
-
-fn first_of(text: &str, wanted: &[u8]) -> Option<u8> {
-    text.bytes().find(|b| wanted.contains(b))
+/// Where the authority of a link ends, its scheme taken off.
+fn authority_end(text: &str) -> usize {
+    memchr3(b'/', b'?', b'#', text.as_bytes()).unwrap_or(text.len())
 }
 
 fn starts_ignoring_case(text: &str, word: &str) -> bool {
@@ -240,9 +237,9 @@ fn spelled_out(uri: &Text) -> Cow<'_, str> {
         text.to_mut().insert_str(0, scheme);
     }
     if let Some(length) = ["http://", "https://"].iter().find(|scheme| starts_ignoring_case(&text, scheme)).map(|scheme| scheme.len())
-        && let Some(end) = text.get(length..).and_then(|rest| position_of(rest, b"/?#")).map(|at| length + at)
+        && let Some(end) = text.get(length..).map(|rest| length + authority_end(rest))
         && end > length
-        && text.as_bytes().get(end) != Some(&b'/')
+        && matches!(text.as_bytes().get(end), Some(b'?' | b'#'))
     {
         text.to_mut().insert(end, '/');
     }

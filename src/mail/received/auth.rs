@@ -81,9 +81,10 @@ fn names_web(line: &[u8]) -> bool {
 
 /// Whether a protocol with a login may stand behind ` with `: its last letter tells, in any case.
 fn names_login(line: &[u8]) -> bool {
-    memchr::memchr_iter(b' ', line).any(|at| {
-        line.get(at + 1..at + 6).is_some_and(|word| word.eq_ignore_ascii_case(b"with ")) && {
-            let protocol = line[at + 6..].split(|octet| matches!(octet, b' ' | b';')).next().unwrap_or_default();
+    memchr::memchr2_iter(b'w', b'W', line).any(|at| {
+        let begins_word = at.checked_sub(1).is_some_and(|before| line[before] == b' ');
+        begins_word && line.get(at..at + 5).is_some_and(|word| word.eq_ignore_ascii_case(b"with ")) && {
+            let protocol = line[at + 5..].split(|octet| matches!(octet, b' ' | b';')).next().unwrap_or_default();
             let begins = |with: &[u8]| protocol.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
             begins(b"HTTP") || begins(b"ASMTP") || protocol.last().is_some_and(|last| last.eq_ignore_ascii_case(&b'A'))
         }
