@@ -274,23 +274,29 @@ fn word(text: &[u8]) -> Option<Word<'_>> {
 fn join_words(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
-    while let Some(n) = word_mark(&text[at..]) {
-        out.extend_from_slice(&text[at..at + n]);
-        at += n;
-        let Some(first) = word(&text[at..]) else {
-            out.push(text[at]);
-            at += 1;
-            continue;
+    let mut known: Option<Word<'_>> = None;
+    loop {
+        let first = match known.take() {
+            Some(word) => word,
+            None => {
+                let Some(n) = word_mark(&text[at..]) else { break };
+                out.extend_from_slice(&text[at..at + n]);
+                at += n;
+                let Some(word) = word(&text[at..]) else {
+                    out.push(text[at]);
+                    at += 1;
+                    continue;
+                };
+                word
+            }
         };
         let after = at + first.len;
         let blanks = text[after..].iter().take_while(|b| is_space(**b)).count();
-        if blanks > 0 && word(&text[after + blanks..]).is_some() {
-            out.extend_from_slice(&text[at..after]);
-            at = after + blanks;
-        } else {
-            out.push(text[at]);
-            at += 1;
-        }
+        known = if blanks > 0 { word(&text[after + blanks..]) } else { None };
+        // The last octet of a word, `=`, may begin another one.
+        let (kept, next) = if known.is_some() { (after, after + blanks) } else { (after - 1, after - 1) };
+        out.extend_from_slice(&text[at..kept]);
+        at = next;
     }
     out.extend_from_slice(&text[at..]);
     out

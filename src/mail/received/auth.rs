@@ -1,7 +1,6 @@
 //! Traces of a login in a Received line.
 
-use super::forms::{Mark, Shape};
-use memchr::memmem;
+use super::forms::{Mark, Marks, Shape};
 
 /// How a trace is told: the texts a line must hold (none: the empty one), the shape, and what the method is called.
 struct Trace {
@@ -76,7 +75,8 @@ static TRACES: [Trace; 10] = [
 
 /// Whether ` (via http` stands in a line, in any case.
 fn names_web(line: &[u8]) -> bool {
-    memmem::find_iter(line, b" (").any(|at| line.get(at + 2..at + 10).is_some_and(|word| word.eq_ignore_ascii_case(b"via http")))
+    static OPEN: Mark = Mark::new(" (");
+    OPEN.places(line).any(|at| line.get(at + 2..at + 10).is_some_and(|word| word.eq_ignore_ascii_case(b"via http")))
 }
 
 /// Whether a protocol with a login may stand behind ` with `: its last letter tells, in any case.
@@ -98,7 +98,12 @@ pub fn method(line: &[u8]) -> String {
     let [with, others @ .., web] = &TRACES;
     let by_with = names_login(line).then(|| with.of(line)).flatten();
     let by_web = || names_web(line).then(|| web.of(line)).flatten();
-    by_with.or_else(|| others.iter().find_map(|trace| trace.of(line))).or_else(by_web).unwrap_or_default()
+    let by_others = || {
+        static ANY: Marks = Marks::new();
+        let may_be = ANY.any(line, others.iter().map(|trace| &trace.needs[0]));
+        may_be.then(|| others.iter().find_map(|trace| trace.of(line))).flatten()
+    };
+    by_with.or_else(by_others).or_else(by_web).unwrap_or_default()
 }
 
 impl Trace {

@@ -63,6 +63,10 @@ pub fn family(line: &[u8]) -> Family {
         (Mark::new(" (Lotus Domino "), Family::Domino),
     ];
     static MAPI: Mark = Mark::new(" with mapi id ");
+    static ANY: Marks = Marks::new();
+    if !ANY.any(line, MARKS.iter().map(|(mark, _)| mark).chain([&MAPI])) {
+        return Family::Other;
+    }
     for (mark, family) in &MARKS {
         let found = match family {
             Family::Exchange => (mark.is_in(line) || MAPI.is_in(line)) && EXCHANGE.is_match(line),
@@ -98,6 +102,26 @@ impl Mark {
 
     fn finder(&self) -> &Finder<'static> {
         self.finder.get_or_init(|| Finder::new(self.text))
+    }
+}
+
+/// Marks that are looked for together: where none of them stands, none has to be looked for alone.
+pub struct Marks {
+    any: OnceLock<Option<Regex>>,
+}
+
+impl Marks {
+    pub const fn new() -> Marks {
+        Marks { any: OnceLock::new() }
+    }
+
+    /// Whether one of them, which are always the same, stands in a line.
+    pub fn any<'m>(&self, line: &[u8], marks: impl Iterator<Item = &'m Mark>) -> bool {
+        let any = self.any.get_or_init(|| {
+            let literals: Vec<String> = marks.map(|mark| regex::escape(mark.text)).collect();
+            RegexBuilder::new(&literals.join("|")).unicode(false).build().ok()
+        });
+        any.as_ref().is_none_or(|any| any.is_match(line))
     }
 }
 
@@ -381,7 +405,8 @@ impl Draft {
 
 /// Lines of qmail-ldap look like Sendmail's.
 pub fn is_qmail_ldap(line: &[u8]) -> bool {
-    memmem::find(line, b"(qmail-").is_some() && QMAIL_LDAP.is_match(line)
+    static NAME: Mark = Mark::new("(qmail-");
+    NAME.is_in(line) && QMAIL_LDAP.is_match(line)
 }
 
 fn after<'l>(line: &'l [u8], mark: &str, end: u8) -> Option<&'l [u8]> {
