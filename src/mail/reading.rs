@@ -124,7 +124,7 @@ impl<'m> Reading<'m> {
                 if query.raw {
                     values.extend(self.headers.raw(name).map(|v| Cow::Owned(headers::unfolded(v))));
                 } else {
-                    values.extend(self.headers.cooked(name).map(|v| Cow::Owned(v.to_vec())));
+                    values.extend(self.headers.cooked(name).map(Cow::Borrowed));
                 }
             }
             values

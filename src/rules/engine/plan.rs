@@ -226,10 +226,11 @@ impl Plan {
                 always.insert(position);
             }
         }
+        // What many metas look at hits often.
+        let weight = |rule: u32| users.get(rule as usize).map_or(0, Vec::len);
         for (at, meta) in metas.iter().enumerate() {
             let causes = match rules.get(meta.rule as usize).map(|rule| &rule.test) {
-                // What many metas look at hits often.
-                Some(Test::Meta(expression)) => meta::causes(expression, &|rule| users.get(rule as usize).map_or(0, Vec::len)),
+                Some(Test::Meta(expression)) => meta::causes(expression, &weight),
                 _ => None,
             };
             for cause in causes.as_ref().unwrap_or(&meta.code.operands) {

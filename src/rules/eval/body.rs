@@ -103,6 +103,7 @@ fn add_words<'t>(words: &mut Words<'t>, view: &'t PartView<'_>, kind: &str) {
 
 fn count_words<'t>(counts: &mut Counted<'t>, text: &'t str, wide: bool) {
     static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\w").expect("a constant pattern"));
+    counts.reserve((text.len() / 16).min(1024));
     let splits = |c: char| if wide { c.is_whitespace() || c == '\u{B}' } else { c.is_ascii() && is_space(c as u8) };
     for word in text.split(splits).filter(|word| !word.is_empty()) {
         let is_word = word.bytes().any(super::perl::is_word) || (wide && !word.is_ascii() && WORD.is_match(word));

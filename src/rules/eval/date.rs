@@ -68,12 +68,16 @@ const ZONES: &[(&str, i32)] = &[
 
 /// Seconds since 1970 of a date; `None` where no day, month and year are found (Util, parse_rfc822_date).
 pub fn parse(date: &[u8]) -> Option<i64> {
+    // A space at either end, and one for each run of white space and commas.
     let mut text = Vec::with_capacity(date.len() + 2);
     text.push(b' ');
-    text.extend_from_slice(date);
-    text.push(b' ');
-    text.iter_mut().filter(|octet| **octet == b',').for_each(|comma| *comma = b' ');
-    let mut text = super::perl::squeeze(&text);
+    for octet in date.iter().chain(b" ") {
+        if !(super::perl::is_space(*octet) || *octet == b',') {
+            text.push(*octet);
+        } else if text.last() != Some(&b' ') {
+            text.push(b' ');
+        }
+    }
     let (day, month, year) = take_date(&mut text)?;
     let (hour, minute, second) = take_time(&mut text);
     let (day, month, year) = real_date(day, month, year)?;

@@ -41,11 +41,10 @@ fn check_illegal_chars(context: &Context<'_, '_>, arguments: &[String]) -> Answe
         return Answered::Miss;
     }
     let is_control = |octet: u8| (octet < 0x20) & (octet != b'\t') & (octet != b'\n') & (octet != b'\r');
-    let controls = count(text, is_control);
-    if controls == 0 && !text.is_ascii() && std::str::from_utf8(text).is_ok() {
+    if !text.is_ascii() && count(text, is_control) == 0 && std::str::from_utf8(text).is_ok() {
         return Answered::Miss;
     }
-    let mut illegal = controls + count(text, |octet| octet >= 0x7f);
+    let mut illegal = count(text, |octet| is_control(octet) | (octet >= 0x7f));
     if illegal > 0 && query.eq_ignore_ascii_case("subject:raw") {
         // One cent, pound or registered sign in a subject is let pass.
         let signs = text.iter().filter(|octet| matches!(octet, 0xa2 | 0xa3 | 0xae)).count();

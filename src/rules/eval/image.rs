@@ -38,7 +38,7 @@ pub(super) struct Album {
 /// Images of the message by kind (`gif`, `png`, `jpeg`, `all`).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Images {
-    kinds: HashMap<&'static str, Album>,
+    kinds: HashMap<&'static str, Album, foldhash::fast::RandomState>,
     names: BTreeSet<String>,
 }
 

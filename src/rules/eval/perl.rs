@@ -24,7 +24,7 @@ pub(super) use pattern;
 /// A pattern that a rule hands over as an argument, without delimiters; `None` where it cannot be read. Compiled once in
 /// the life of the process, as often as rule files name it.
 pub(super) fn rule_pattern(text: &str) -> Option<Pattern> {
-    static COMPILED: LazyLock<Mutex<HashMap<String, Option<Pattern>>>> = LazyLock::new(Mutex::default);
+    static COMPILED: LazyLock<Mutex<HashMap<String, Option<Pattern>, foldhash::fast::RandomState>>> = LazyLock::new(Mutex::default);
     let mut compiled = COMPILED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(known) = compiled.get(text) {
         return known.clone();
