@@ -2,9 +2,6 @@
 
 use super::chain::Chain;
 
-/// Words of the widest block; few chains go into narrow ones.
-const WIDEST: usize = 8;
-
 /// What an octet does to a row.
 #[derive(Clone, Copy, Debug)]
 struct Move<const WORDS: usize> {
@@ -20,8 +17,6 @@ struct Block<const WORDS: usize> {
     first: [u64; WORDS],
     last: [u64; WORDS],
     chains: Vec<End>,
-    /// Bits taken.
-    used: usize,
 }
 
 /// The last link of a chain.
@@ -42,16 +37,24 @@ trait Scan: std::fmt::Debug + Send + Sync {
     fn scan(&self, text: &[u8], spans: &mut Vec<(u32, u32, u32)>);
 }
 
+/// Chains side by side in one word, since shifts do not carry.
+type Word<'c> = Vec<(u32, &'c Chain)>;
+
 impl Rows {
     /// Chains with the numbers of their patterns.
     pub fn new(chains: &[(u32, &Chain)]) -> Rows {
-        let links: usize = chains.iter().map(|(_, chain)| chain.links.len()).sum();
-        Rows(match links {
-            0..=64 => blocks::<1>(chains),
-            65..=128 => blocks::<2>(chains),
-            129..=256 => blocks::<4>(chains),
-            _ => blocks::<WIDEST>(chains),
-        })
+        let (words, mut blocks): (_, Vec<Box<dyn Scan>>) = (packed(chains), Vec::new());
+        let mut rest = &words[..];
+        while !rest.is_empty() {
+            let block: Box<dyn Scan> = match rest.len() {
+                1 => Box::new(Block::<1>::take(&mut rest)),
+                2 => Box::new(Block::<2>::take(&mut rest)),
+                3..=6 => Box::new(Block::<4>::take(&mut rest)),
+                _ => Box::new(Block::<8>::take(&mut rest)),
+            };
+            blocks.push(block);
+        }
+        Rows(blocks)
     }
 
     /// Adds a span of possible starts for each chain found.
@@ -60,28 +63,39 @@ impl Rows {
     }
 }
 
-fn blocks<const WORDS: usize>(chains: &[(u32, &Chain)]) -> Vec<Box<dyn Scan>> {
-    let mut blocks: Vec<Block<WORDS>> = Vec::new();
-    for (pattern, chain) in chains {
+/// The longest first, each into the first word with room for it.
+fn packed<'c>(chains: &[(u32, &'c Chain)]) -> Vec<Word<'c>> {
+    let mut sorted = chains.to_vec();
+    sorted.sort_by_key(|(_, chain)| std::cmp::Reverse(chain.links.len()));
+    let mut words: Vec<(usize, Word)> = Vec::new();
+    for (pattern, chain) in sorted {
         let length = chain.links.len();
-        // A chain lies within one word, since shifts do not carry.
-        let begin = |used: usize| if used % 64 + length > 64 { used.next_multiple_of(64) } else { used };
-        if blocks.last().is_none_or(|block| begin(block.used) + length > 64 * WORDS) {
-            blocks.push(Block::new());
-        }
-        if let Some(block) = blocks.last_mut() {
-            let from = begin(block.used);
-            block.place(*pattern, chain, from);
-            block.used = from + length;
+        match words.iter_mut().find(|(used, _)| used + length <= 64) {
+            Some((used, word)) => {
+                *used += length;
+                word.push((pattern, chain));
+            }
+            None => words.push((length, vec![(pattern, chain)])),
         }
     }
-    blocks.into_iter().map(|block| Box::new(block) as Box<dyn Scan>).collect()
+    words.into_iter().map(|(_, word)| word).collect()
 }
 
 impl<const WORDS: usize> Block<WORDS> {
-    fn new() -> Block<WORDS> {
+    /// Of as many of the words as go into it.
+    fn take(words: &mut &[Word]) -> Block<WORDS> {
         let nowhere = Move { enter: [0; WORDS], stay: [0; WORDS] };
-        Block { moves: vec![nowhere; 256], first: [0; WORDS], last: [0; WORDS], chains: Vec::new(), used: 0 }
+        let mut block = Block { moves: vec![nowhere; 256], first: [0; WORDS], last: [0; WORDS], chains: Vec::new() };
+        let (taken, rest) = words.split_at(words.len().min(WORDS));
+        *words = rest;
+        for (number, word) in taken.iter().enumerate() {
+            let mut from = number * 64;
+            for (pattern, chain) in word {
+                block.place(*pattern, chain, from);
+                from += chain.links.len();
+            }
+        }
+        block
     }
 
     fn place(&mut self, pattern: u32, chain: &Chain, from: usize) {
