@@ -125,6 +125,7 @@ impl Search<'_> {
         let mut spans = self.spans;
         let mut questions = self.screen.map(Screen::questions);
         scratch.reset(program.registers);
+        // `next_start` goes by the opening then.
         let asked = matches!(&program.start, Start::Octets { few, .. } if few.is_empty());
         loop {
             let next = match &mut spans {

@@ -159,11 +159,11 @@ impl Steps {
     fn repeat(&mut self, repeat: &Repeat, then: u32, depth: u32) -> Option<u32> {
         let node = &repeat.node;
         let width = node.width().0;
-        // Copies that begin within reach.
-        let near = if width == 0 { 1 } else { (REACH - depth).div_ceil(width) };
-        let copies = repeat.min.min(near);
+        // Copies that must stand there and begin within reach; those that may be empty count as optional.
+        let needed = if width == 0 { 0 } else { repeat.min };
+        let copies = needed.min((REACH - depth).div_ceil(width.max(1)));
         let after = depth.saturating_add(copies.saturating_mul(width));
-        let optional = repeat.max.map(|max| max.saturating_sub(repeat.min));
+        let optional = repeat.max.map(|max| max.saturating_sub(needed));
         let tail = match optional {
             _ if after >= REACH => THROUGH,
             Some(few) if few <= OPTIONAL => {

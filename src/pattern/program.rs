@@ -17,6 +17,7 @@ pub struct Program {
     /// Registers: two a group, then those of loops and look-arounds.
     pub registers: usize,
     pub start: Start,
+    /// How a match may begin, where that is worth a look.
     pub opening: Option<Opening>,
     /// A match begins with `\b`.
     pub boundary: bool,
