@@ -112,17 +112,15 @@ impl Trace {
             return None;
         }
         let found = self.shape.captures(line)?;
-        let group =
-            |found: &regex::bytes::Captures<'_>, name: &str| found.name(name).map(|m| String::from_utf8_lossy(m.as_bytes()).into_owned());
         Some(match self.name {
             Name::Fixed("GMail") => {
                 let version = VERSION.captures(line)?;
-                format!("GMail - transport={} cipher={}", group(&version, "word")?, group(&version, "by")?)
+                format!("GMail - transport={} cipher={}", version.text("word")?, version.text("by")?)
             }
             Name::Fixed(name) => name.to_string(),
-            Name::Word => group(&found, "word")?,
-            Name::Gmx => format!("GMX ({} / {})", group(&found, "word")?, group(&found, "by")?),
-            Name::Postfix => match group(&found, "word")? {
+            Name::Word => found.text("word")?,
+            Name::Gmx => format!("GMX ({} / {})", found.text("word")?, found.text("by")?),
+            Name::Postfix => match found.text("word")? {
                 name if name == "Postfix" => name,
                 name => format!("Postfix ({name})"),
             },

@@ -6,8 +6,10 @@
 
 use super::Relay;
 use crate::mail::ip;
+use crate::pattern::{Found, Pattern};
 use memchr::memmem::{self, Finder};
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder};
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// A line while it is read.
@@ -26,7 +28,7 @@ pub enum Meaning {
     /// A hop seen by a server that looks names up.
     LookedUp,
     /// A hop that needs a second look.
-    Then(fn(&mut Draft, &Captures<'_>, &[u8])),
+    Then(fn(&mut Draft, &Groups<'_>, &[u8])),
     /// No hop over SMTP, or one without an address.
     Ignore,
     /// qmail-scanner's remark on the line below.
@@ -128,44 +130,98 @@ impl Marks {
 /// A shape that is compiled when first needed.
 pub struct Shape {
     text: &'static str,
-    compiled: OnceLock<Option<Regex>>,
-    /// What stands behind the first word, where the shape begins with one.
-    second: OnceLock<Vec<u8>>,
+    compiled: OnceLock<Option<Pattern>>,
+    opening: OnceLock<Opening>,
 }
 
 impl Shape {
     pub const fn new(text: &'static str) -> Shape {
-        Shape { text, compiled: OnceLock::new(), second: OnceLock::new() }
+        Shape { text, compiled: OnceLock::new(), opening: OnceLock::new() }
     }
 
-    pub fn regex(&self) -> Option<&Regex> {
-        self.compiled.get_or_init(|| RegexBuilder::new(&expand(self.text)).unicode(false).build().ok()).as_ref()
+    fn pattern(&self) -> Option<&Pattern> {
+        self.compiled.get_or_init(|| Pattern::from_expression(expand(self.text).as_bytes()).ok()).as_ref()
     }
 
     pub fn is_match(&self, line: &[u8]) -> bool {
-        self.regex().is_some_and(|r| r.is_match(line))
+        self.find(line).is_some()
     }
 
-    /// The pattern cannot match a line whose second word begins otherwise. Words of a line have one space between them.
-    fn may_match(&self, line: &[u8]) -> bool {
-        let second = self.second.get_or_init(|| second_word(self.text));
-        second.is_empty() || memchr::memchr(b' ', line).is_some_and(|space| line[space + 1..].starts_with(second))
+    /// Where it stands in a line.
+    pub fn find(&self, line: &[u8]) -> Option<Range<usize>> {
+        match self.pattern()?.find(line, 0) {
+            Found::Hit(place) => Some(place),
+            Found::Miss | Found::OverBudget => None,
+        }
+    }
+
+    /// Whether a line may match, by its first octet and what stands behind its first word. Words of a line have one space
+    /// between them.
+    pub fn may_match(&self, first: u8, second: &[u8]) -> bool {
+        let opening = self.opening.get_or_init(|| Opening::of(self.text));
+        let begins = match opening.first {
+            First::Any => true,
+            First::Octet(octet) => octet == first,
+            First::Address => first.is_ascii_hexdigit() || matches!(first, b':' | b'i' | b'I'),
+        };
+        begins && second.starts_with(&opening.second)
     }
 
     /// A match whose addresses are addresses.
-    pub fn captures<'l>(&self, line: &'l [u8]) -> Option<Captures<'l>> {
-        if !self.may_match(line) {
-            return None;
-        }
-        let found = self.regex()?.captures(line)?;
-        found.name("ip").is_none_or(|m| is_address(m.as_bytes())).then_some(found)
+    pub fn captures<'l>(&'l self, line: &'l [u8]) -> Option<Groups<'l>> {
+        let pattern = self.pattern()?;
+        let found = Groups { line, spans: pattern.captures(line)?, pattern };
+        found.get("ip").is_none_or(is_address).then_some(found)
     }
 }
 
-/// The literal text behind a first word; empty where a shape does not begin so.
+/// What a shape begins with.
+struct Opening {
+    first: First,
+    /// The literal text behind the first word; empty where a shape does not begin with one.
+    second: Vec<u8>,
+}
+
+enum First {
+    Any,
+    Octet(u8),
+    Address,
+}
+
+impl Opening {
+    fn of(shape: &str) -> Opening {
+        let first = match shape.as_bytes() {
+            [b'^', b'\\', octet @ (b'[' | b'('), after, ..] if *after != b'?' => First::Octet(*octet),
+            _ if shape.starts_with("^<ip>") => First::Address,
+            _ => First::Any,
+        };
+        Opening { first, second: second_word(shape) }
+    }
+}
+
+/// What the groups of a shape stand for in a line.
+pub struct Groups<'l> {
+    line: &'l [u8],
+    spans: Vec<Option<Range<usize>>>,
+    pattern: &'l Pattern,
+}
+
+impl<'l> Groups<'l> {
+    pub fn get(&self, name: &str) -> Option<&'l [u8]> {
+        let (_, number) = self.pattern.named_groups().find(|(known, _)| *known == name)?;
+        self.line.get(self.spans.get(number)?.clone()?)
+    }
+
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name).map(text)
+    }
+}
+
 fn second_word(shape: &str) -> Vec<u8> {
     let mut literal = Vec::new();
-    let Some(rest) = ["^<helo> ", "^<rdns> ", r"^\S+ "].iter().find_map(|word| shape.strip_prefix(word)) else { return literal };
+    let Some(rest) = ["^<helo> ", "^<rdns> ", r"^\S+ ", "^<ip> ", r"^\[<ip>\] "].iter().find_map(|word| shape.strip_prefix(word)) else {
+        return literal;
+    };
     let mut octets = rest.bytes().peekable();
     while let Some(octet) = octets.next() {
         match octet {
@@ -230,7 +286,7 @@ const fn looked_up(needs: &'static str, shape: &'static str) -> Form {
     form(Family::Other, needs, shape, Meaning::LookedUp)
 }
 
-const fn then(needs: &'static str, shape: &'static str, meaning: fn(&mut Draft, &Captures<'_>, &[u8])) -> Form {
+const fn then(needs: &'static str, shape: &'static str, meaning: fn(&mut Draft, &Groups<'_>, &[u8])) -> Form {
     form(Family::Other, needs, shape, Meaning::Then(meaning))
 }
 
@@ -296,7 +352,7 @@ pub static GENERAL: [Form; 69] = [
     looked_up("])", r"^<helo> \(\[<ip>(?:[.:]\d+)?\]\).*? by <by> "),
     form(Family::Other, "with ", r"with (?:POP3|IMAP)", Meaning::Fetched),
     then("LO ", r"^<rdns> \((?:HELO|EHLO) (?P<helo>[^\)]*)\) \((?P<ident>\S*@)?\[?<ip>\]?\).* by <by> ", login),
-    then(")", r"^<rdns> \((?P<ident>\S*@)?\[?<ip>\]?\).* by <by> ", named_login),
+    then(")", r"^<rdns> \((?P<ident>\S*@)?\[?<boxed ip>\]?\).* by <by> ", named_login),
     looked_up(" via smap ", r"^<rdns>\(<ip>\) by <by> via smap "),
     looked_up(" via smap ", r"^<rdns>\(<ip>, (?:HELO|EHLO) <helo?>\) by <by> via smap "),
     hop(" by ", r"^<ip> by <by> \((?:SMTPL|InterScan)\b"),
@@ -359,7 +415,7 @@ pub static EXIM_PIECES: [Shape; 4] =
     [Shape::new(r"^<rdns> "), Shape::new(r" \(<helo>\) "), Shape::new(r" \[<ip>(?:\.\d+)?\] "), Shape::new(r"by <by> ")];
 
 /// qmail's lines end in the protocol; "SMTP id" is Sendmail's.
-const QMAIL: &str = r"^\S+(?: \((?:HELO|EHLO) \S*\))? \((?:\S+@)?\[?<an ip>\]?\)(?: \(envelope-sender <\S+>\))? by \S+(?: \(.+\))* with (?:.* )?(?:SMTP|QMQP)(?:$|[^ ]| (?:$|[^i]|i(?:$|[^d]|d(?:$|[^ ]))))";
+const QMAIL: &str = r"^\S+ \((?:(?:HELO|EHLO) \S*\) \()?(?:\S+@)?\[?<an ip>\]?\)(?: \(envelope-sender <\S+>\))? by \S+(?: \(.+\))? with (?:.* )?(?:SMTP|QMQP)(?:$|[^ ]| (?:$|[^i]|i(?:$|[^d]|d(?:$|[^ ]))))";
 
 /// A text without which a shape cannot match, the shape, and whether the client's HELO was no other name than its own.
 static QMAIL_FORMS: [(Mark, Shape, bool); 5] = [
@@ -370,7 +426,7 @@ static QMAIL_FORMS: [(Mark, Shape, bool); 5] = [
     ),
     (
         Mark::new("LO "),
-        Shape::new(r"^<rdns> \((?:HELO|EHLO) (?P<helo>[^ \(\)]*)\) \(\[?<ip>\]?\)(?: \(envelope-sender <\S+>\))? by <by>"),
+        Shape::new(r"^<rdns> \((?:HELO|EHLO) (?P<helo>[^ \(\)]*)\) \(\[?<boxed ip>\]?\)(?: \(envelope-sender <\S+>\))? by <by>"),
         false,
     ),
     (Mark::new("@"), Shape::new(r"^<rdns> \((?P<ident>\S*)@\[?<ip>\]?\)(?: \(envelope-sender <\S+>\))? by <by>"), true),
@@ -386,7 +442,7 @@ fn text(octets: &[u8]) -> String {
 
 impl Draft {
     /// Takes what a match captured.
-    pub fn take(&mut self, found: &Captures<'_>) {
+    pub fn take(&mut self, found: &Groups<'_>) {
         let relay = &mut self.relay;
         let slots = [
             ("helo", &mut relay.helo),
@@ -396,8 +452,8 @@ impl Draft {
             ("ip", &mut relay.ip_text),
         ];
         for (name, slot) in slots {
-            if let Some(m) = found.name(name) {
-                *slot = text(m.as_bytes());
+            if let Some(found) = found.text(name) {
+                *slot = found;
             }
         }
     }
@@ -416,9 +472,9 @@ fn after<'l>(line: &'l [u8], mark: &str, end: u8) -> Option<&'l [u8]> {
     (len > 0).then(|| &word[..len])
 }
 
-fn xmail(draft: &mut Draft, found: &Captures<'_>, line: &[u8]) {
-    if let Some(boxed) = found.name("boxed") {
-        draft.relay.ip_text = text(boxed.as_bytes());
+fn xmail(draft: &mut Draft, found: &Groups<'_>, line: &[u8]) {
+    if let Some(boxed) = found.text("boxed") {
+        draft.relay.ip_text = boxed;
     }
     if let Some(id) = after(line, " id <", b'>') {
         draft.relay.id = text(id);
@@ -429,9 +485,8 @@ fn xmail(draft: &mut Draft, found: &Captures<'_>, line: &[u8]) {
 }
 
 /// `helo=` and `ident=` in parentheses.
-fn remarks(draft: &mut Draft, found: &Captures<'_>, _: &[u8]) {
-    let Some(sub) = found.name("sub") else { return };
-    let sub = text(sub.as_bytes());
+fn remarks(draft: &mut Draft, found: &Groups<'_>, _: &[u8]) {
+    let Some(sub) = found.text("sub") else { return };
     let mut rest = sub.clone();
     if let Some((before, after)) = sub.split_once("helo=") {
         let word = after.split(' ').next().unwrap_or_default();
@@ -445,17 +500,17 @@ fn remarks(draft: &mut Draft, found: &Captures<'_>, _: &[u8]) {
     }
 }
 
-fn exim(draft: &mut Draft, found: &Captures<'_>, line: &[u8]) {
+fn exim(draft: &mut Draft, found: &Groups<'_>, line: &[u8]) {
     draft.relay.helo = draft.relay.rdns.clone();
     remarks(draft, found, line);
 }
 
-fn helo_is_rdns(draft: &mut Draft, _: &Captures<'_>, _: &[u8]) {
+fn helo_is_rdns(draft: &mut Draft, _: &Groups<'_>, _: &[u8]) {
     draft.relay.helo = draft.relay.rdns.clone();
 }
 
 /// `IDENT:user@name` or `user@name` before the address.
-fn sendmail(draft: &mut Draft, _: &Captures<'_>, _: &[u8]) {
+fn sendmail(draft: &mut Draft, _: &Groups<'_>, _: &[u8]) {
     draft.looked_up = true;
     for prefix in ["IDENT:", ""] {
         if let Some((ident, name)) = draft.relay.rdns.strip_prefix(prefix).and_then(|r| r.split_once('@')) {
@@ -465,13 +520,13 @@ fn sendmail(draft: &mut Draft, _: &Captures<'_>, _: &[u8]) {
     }
 }
 
-fn hotmail(draft: &mut Draft, _: &Captures<'_>, line: &[u8]) {
+fn hotmail(draft: &mut Draft, _: &Groups<'_>, line: &[u8]) {
     if let Some(len) = ip::length_at(line, 0).filter(|len| line.get(*len) == Some(&b' ')) {
         draft.relay.ip_text = text(&line[..len]);
     }
 }
 
-fn qmail(draft: &mut Draft, _: &Captures<'_>, line: &[u8]) {
+fn qmail(draft: &mut Draft, _: &Groups<'_>, line: &[u8]) {
     let mut forms = QMAIL_FORMS.iter().filter(|(needs, ..)| needs.is_in(line));
     if let Some((found, helo_is_rdns)) = forms.find_map(|(_, shape, helo_is_rdns)| Some((shape.captures(line)?, *helo_is_rdns))) {
         draft.take(&found);
@@ -486,37 +541,37 @@ fn qmail(draft: &mut Draft, _: &Captures<'_>, line: &[u8]) {
     }
 }
 
-fn courier(draft: &mut Draft, found: &Captures<'_>, _: &[u8]) {
-    let word = found.name("word").map(|m| text(m.as_bytes())).unwrap_or_default();
+fn courier(draft: &mut Draft, found: &Groups<'_>, _: &[u8]) {
+    let word = found.text("word").unwrap_or_default();
     draft.looked_up = word != "softdnserr";
     if draft.looked_up {
         draft.relay.rdns = word;
     }
 }
 
-fn login(draft: &mut Draft, found: &Captures<'_>, _: &[u8]) {
+fn login(draft: &mut Draft, found: &Groups<'_>, _: &[u8]) {
     draft.looked_up = true;
-    draft.relay.ident = found.name("ident").map(|m| text(m.as_bytes())).unwrap_or_default().trim_end_matches('@').to_string();
+    draft.relay.ident = found.text("ident").unwrap_or_default().trim_end_matches('@').to_string();
 }
 
-fn named_login(draft: &mut Draft, found: &Captures<'_>, line: &[u8]) {
+fn named_login(draft: &mut Draft, found: &Groups<'_>, line: &[u8]) {
     login(draft, found, line);
     draft.relay.helo = draft.relay.rdns.clone();
 }
 
-fn communigate(draft: &mut Draft, _: &Captures<'_>, _: &[u8]) {
+fn communigate(draft: &mut Draft, _: &Groups<'_>, _: &[u8]) {
     draft.looked_up = true;
     draft.relay.helo = draft.relay.rdns.clone();
 }
 
-fn obtuse(draft: &mut Draft, found: &Captures<'_>, _: &[u8]) {
-    draft.relay.helo = found.name("helo").map(|m| text(m.as_bytes())).unwrap_or_default();
+fn obtuse(draft: &mut Draft, found: &Groups<'_>, _: &[u8]) {
+    draft.relay.helo = found.text("helo").unwrap_or_default();
     draft.looked_up = draft.relay.rdns != "UNKNOWN";
 }
 
-fn simta(draft: &mut Draft, found: &Captures<'_>, _: &[u8]) {
+fn simta(draft: &mut Draft, found: &Groups<'_>, _: &[u8]) {
     draft.looked_up = true;
-    draft.relay.id = found.name("id").map(|m| text(m.as_bytes())).unwrap_or_default();
+    draft.relay.id = found.text("id").unwrap_or_default();
     if draft.relay.rdns == "unverified" {
         draft.relay.rdns.clear();
     }
@@ -534,7 +589,8 @@ mod tests {
             (r"^\S+ \( \[<ip>\]\).*? by <by> ", "( ["),
             (r"^<rdns> \((?:HELO|EHLO) <helo?>\)", "("),
             (r"^\S+ by \S+ with BSMTP", "by "),
-            (r"^<ip> by <by>", ""),
+            (r"^<ip> by <by>", "by "),
+            (r"^\[<ip>\] \((?P<sub>[^\)]+)\) by <by> ", "("),
             (r"^<rdns>\(<ip>\) by", ""),
         ] {
             assert_eq!(second_word(shape), second.as_bytes(), "{shape}");
@@ -555,7 +611,13 @@ mod tests {
         let mut found = 0;
         for form in FROM.iter().chain(&GENERAL).chain(&OPEN_FROM) {
             for line in lines.map(str::as_bytes) {
-                assert!(form.shape.may_match(line) || !form.shape.is_match(line), "{}: {}", form.shape.text, line.escape_ascii());
+                let second = line.splitn(2, |octet| *octet == b' ').nth(1).unwrap_or_default();
+                assert!(
+                    form.shape.may_match(line[0], second) || !form.shape.is_match(line),
+                    "{}: {}",
+                    form.shape.text,
+                    line.escape_ascii()
+                );
                 found += usize::from(form.shape.is_match(line));
             }
         }
@@ -566,10 +628,10 @@ mod tests {
     fn every_shape_compiles_and_needs_what_it_needs() {
         let forms = FROM.iter().chain(&GENERAL).chain(&UPPER_FROM).chain(&OPEN_FROM);
         for form in forms {
-            assert!(form.shape.regex().is_some(), "{}", form.shape.text);
+            assert!(form.shape.pattern().is_some(), "{}", form.shape.text);
         }
         for shape in QMAIL_FORMS.iter().map(|(_, shape, _)| shape).chain(&EXIM_PIECES).chain([&EXCHANGE, &ECELERITY, &QMAIL_LDAP]) {
-            assert!(shape.regex().is_some(), "{}", shape.text);
+            assert!(shape.pattern().is_some(), "{}", shape.text);
         }
     }
 }

@@ -80,8 +80,8 @@ fn without_date(line: &[u8]) -> &[u8] {
         (end < before.len()).then(|| &line[..end])
     };
     // Other ways to write it, without a day of the week among them.
-    simple().unwrap_or_else(|| match DATE.regex().and_then(|date| date.find(line)) {
-        Some(date) => &line[..date.start()],
+    simple().unwrap_or_else(|| match DATE.find(line) {
+        Some(date) => &line[..date.start],
         None => line,
     })
 }
@@ -186,9 +186,9 @@ fn dispatch(line: &[u8], draft: &mut Draft) -> Parsed {
     }
     if draft.relay.ip_text.is_empty()
         && let Some(found) = BRACKETED.captures(line)
-        && let Some(address) = found.name("ip")
+        && let Some(address) = found.text("ip")
     {
-        draft.relay.ip_text = text(address.as_bytes());
+        draft.relay.ip_text = address;
     }
     if draft.relay.ip_text.is_empty() || matches!(draft.relay.by.as_str(), "" | "0") {
         Parsed::Unparseable
@@ -198,8 +198,8 @@ fn dispatch(line: &[u8], draft: &mut Draft) -> Parsed {
 }
 
 fn from(rest: &[u8], draft: &mut Draft) -> Option<Parsed> {
-    if let Some(found) = SENDER.regex().filter(|_| holds_sender(rest)).and_then(|r| r.captures(rest)) {
-        draft.relay.envfrom = found.name("word").map(|m| text(m.as_bytes()));
+    if let Some(found) = Some(&SENDER).filter(|_| holds_sender(rest)).and_then(|sender| sender.captures(rest)) {
+        draft.relay.envfrom = found.text("word");
     }
     let family = forms::family(rest);
     if let Some(parsed) = try_forms(rest, &FROM, |f| f.family == family || f.family == Family::Other, draft) {
@@ -231,8 +231,10 @@ fn holds_sender(line: &[u8]) -> bool {
 }
 
 fn try_forms(line: &[u8], table: &[Form], applies: impl Fn(&Form) -> bool, draft: &mut Draft) -> Option<Parsed> {
+    let first = line.first().copied()?;
+    let second = memchr::memchr(b' ', line).map_or(&[][..], |space| &line[space + 1..]);
     for form in table.iter().filter(|f| applies(f)) {
-        if !form.needs.is_in(line) {
+        if !form.shape.may_match(first, second) || !form.needs.is_in(line) {
             continue;
         }
         let Some(found) = form.shape.captures(line) else { continue };
@@ -301,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_date_by_hand_is_the_date_of_the_shape() {
-        let by_shape = |line: &[u8]| DATE.regex().unwrap().find(line).map_or(line.len(), |date| date.start());
+        let by_shape = |line: &[u8]| DATE.find(line).map_or(line.len(), |date| date.start);
         let pieces: [&[&str]; 8] = [
             &["x", "x;", "x ;", "x; ;;", ";", "", "x)"],
             &[" ", "", ";", " ;"],

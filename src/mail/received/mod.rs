@@ -204,9 +204,21 @@ impl<'o> Walk<'o> {
     }
 }
 
-/// Characters that would break the relay strings become `!`.
+/// Octets that would break the relay strings.
+static BREAKS: [bool; 256] = {
+    let mut table = [false; 256];
+    let octets = b" \t\n\x0b\x0c\r\0#[]()<>|";
+    let mut at = 0;
+    while at < octets.len() {
+        table[octets[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
+/// What would break the relay strings becomes `!`.
 fn safe(text: String) -> String {
-    let breaks = |b: u8| matches!(b, b' ' | b'\t'..=b'\r' | b'\0' | b'#' | b'[' | b']' | b'(' | b')' | b'<' | b'>' | b'|');
+    let breaks = |b: u8| BREAKS[usize::from(b)];
     if !text.bytes().any(breaks) {
         return text;
     }
