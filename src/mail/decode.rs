@@ -36,6 +36,32 @@ const BASE64: [u8; 256] = {
     table
 };
 
+/// A bit that no group of four has.
+const NO_GROUP: u32 = 1 << 24;
+
+/// By place in a group of four: the bits that a character of base64 adds.
+static GROUPS: [[u32; 256]; 4] = [bits_at(18), bits_at(12), bits_at(6), bits_at(0)];
+
+const fn bits_at(shift: u32) -> [u32; 256] {
+    let mut bits = [NO_GROUP; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        if BASE64[octet] <= SEXTET {
+            bits[octet] = (BASE64[octet] as u32) << shift;
+        }
+        octet += 1;
+    }
+    bits
+}
+
+fn group([a, b, c, d]: [u8; 4]) -> u32 {
+    GROUPS[0][usize::from(a)] | GROUPS[1][usize::from(b)] | GROUPS[2][usize::from(c)] | GROUPS[3][usize::from(d)]
+}
+
+fn three_octets(group: u32) -> [u8; 3] {
+    [(group >> 16) as u8, (group >> 8) as u8, group as u8]
+}
+
 /// Base64. Well-formed text may hold `=` inside, which count as zero bits; otherwise foreign octets are skipped, an inner
 /// `=` counts like `/`, and a last single character is dropped.
 pub fn base64(text: &[u8]) -> Decoded {
@@ -51,11 +77,6 @@ fn whole_groups(text: &[u8]) -> Option<Vec<u8>> {
         1 | 2 => text.split_last_chunk::<4>().map(|(body, last)| (body, Some(last)))?,
         _ => return None,
     };
-    let octets = |sextets: [u8; 4]| {
-        let [a, b, c, d] = sextets.map(u32::from);
-        let bits = a << 18 | b << 12 | c << 6 | d;
-        [(bits >> 16) as u8, (bits >> 8) as u8, bits as u8]
-    };
     let mut bytes = vec![0; text.len() / 4 * 3];
     let (mut at, mut written) = (0, 0);
     while at < body.len() {
@@ -63,25 +84,26 @@ fn whole_groups(text: &[u8]) -> Option<Vec<u8>> {
         let line = body[at..end].strip_suffix(b"\r").unwrap_or(&body[at..end]);
         let (groups, []) = line.as_chunks::<4>() else { return None };
         let mut all = 0;
-        for (&[a, b, c, d], out) in groups.iter().zip(bytes[written..].as_chunks_mut::<3>().0) {
-            let sextets @ [a, b, c, d] = [BASE64[usize::from(a)], BASE64[usize::from(b)], BASE64[usize::from(c)], BASE64[usize::from(d)]];
-            all |= a | b | c | d;
-            *out = octets(sextets);
+        for (characters, out) in groups.iter().zip(bytes[written..].as_chunks_mut::<3>().0) {
+            let bits = group(*characters);
+            all |= bits;
+            *out = three_octets(bits);
         }
-        if all > SEXTET {
+        if all >= NO_GROUP {
             return None;
         }
         written += groups.len() * 3;
         at = end + 1;
     }
     bytes.truncate(written);
-    if let Some(last) = last {
-        let mut sextets = last.map(|b| BASE64[usize::from(b)]);
-        sextets[4 - padding..].fill(0);
-        if sextets.iter().any(|s| *s > SEXTET) {
+    if let Some(mut last) = last.copied() {
+        // The character for zero.
+        last[4 - padding..].fill(b'A');
+        let bits = group(last);
+        if bits >= NO_GROUP {
             return None;
         }
-        bytes.extend_from_slice(&octets(sextets)[..3 - padding]);
+        bytes.extend_from_slice(&three_octets(bits)[..3 - padding]);
     }
     Some(bytes)
 }

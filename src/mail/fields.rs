@@ -131,9 +131,20 @@ fn complete_line_ends(text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Octets that stand in a name.
+static OF_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut octet = 0x21;
+    while octet <= 0x7E {
+        table[octet as usize] = octet != b':';
+        octet += 1;
+    }
+    table
+};
+
 /// `name[ \t]*:` with a name of printable ASCII without colon (RFC 5322 §3.6.8, §4.5).
 pub fn begins_field(line: &[u8]) -> bool {
-    let Some(name) = line.iter().position(|b| !matches!(b, 0x21..=0x39 | 0x3B..=0x7E)) else { return false };
+    let Some(name) = line.iter().position(|b| !OF_NAME[usize::from(*b)]) else { return false };
     let blanks = line[name..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
     name > 0 && line.get(name + blanks) == Some(&b':')
 }

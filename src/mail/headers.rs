@@ -130,8 +130,6 @@ impl ValueSource {
 /// One field of the top section, cooked when first asked for.
 struct Entry<'m> {
     name: &'m [u8],
-    /// The bit of its name.
-    kind: u64,
     raw: Cow<'m, [u8]>,
     cooked: OnceLock<Vec<u8>>,
     addresses: OnceLock<Vec<Address>>,
@@ -140,15 +138,20 @@ struct Entry<'m> {
 /// The parsed set of top fields. Fields that claim to be our own results (`X-Spam-…`) are not in it.
 pub(super) struct Headers<'m> {
     entries: Vec<Entry<'m>>,
-    /// One bit for each kind of name that is there, so that most of those that are not are known without a look.
-    kinds: u64,
+    /// Places of entries by the kind of their name, then in order.
+    places: Vec<u32>,
+    /// Where each kind begins in `places`.
+    starts: [u32; KINDS + 1],
     all: OnceLock<Vec<u8>>,
 }
 
-/// The bit of a name, whatever its case: by its length and its last letter.
-fn kind(name: &[u8]) -> u64 {
+/// Kinds of names, so that few entries are looked at for each.
+const KINDS: usize = 64;
+
+/// The kind of a name, whatever its case: by its length and its last letter.
+fn kind(name: &[u8]) -> usize {
     let last = name.last().map_or(0, |octet| octet & 0x1f);
-    1 << ((name.len() as u32 * 11 + u32::from(last)) % 64)
+    (name.len() * 11 + usize::from(last)) % KINDS
 }
 
 impl<'m> Headers<'m> {
@@ -167,8 +170,17 @@ impl<'m> Headers<'m> {
     }
 
     fn of(entries: Vec<Entry<'m>>) -> Self {
-        let kinds = entries.iter().fold(0, |kinds, entry| kinds | entry.kind);
-        Headers { entries, kinds, all: OnceLock::new() }
+        let mut starts = [0; KINDS + 1];
+        entries.iter().for_each(|entry| starts[kind(entry.name) + 1] += 1);
+        (0..KINDS).for_each(|kind| starts[kind + 1] += starts[kind]);
+        let mut next = starts;
+        let mut places = vec![0; entries.len()];
+        for (at, entry) in entries.iter().enumerate() {
+            let place = &mut next[kind(entry.name)];
+            places[*place as usize] = at as u32;
+            *place += 1;
+        }
+        Headers { entries, places, starts, all: OnceLock::new() }
     }
 
     /// The fields of a part.
@@ -177,15 +189,19 @@ impl<'m> Headers<'m> {
         Headers::of(entries)
     }
 
+    /// Places of the entries whose names are of the same kind.
+    fn akin(&self, name: &str) -> &[u32] {
+        let kind = kind(name.as_bytes());
+        &self.places[self.starts[kind] as usize..self.starts[kind + 1] as usize]
+    }
+
     /// No field has that name: known of most names without a look.
     pub fn lacks(&self, name: &str) -> bool {
-        self.kinds & kind(name.as_bytes()) == 0
+        self.akin(name).is_empty()
     }
 
     fn named<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a Entry<'m>> {
-        let kind = kind(name.as_bytes());
-        let entries = if self.kinds & kind == 0 { &[][..] } else { &self.entries };
-        entries.iter().filter(move |e| e.kind == kind && e.name.eq_ignore_ascii_case(name.as_bytes()))
+        self.akin(name).iter().map(|at| &self.entries[*at as usize]).filter(move |e| e.name.eq_ignore_ascii_case(name.as_bytes()))
     }
 
     pub fn raw<'a>(&'a self, name: &str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
@@ -252,7 +268,7 @@ impl<'m> Headers<'m> {
 
 impl<'m> Entry<'m> {
     fn new(name: &'m [u8], raw: Cow<'m, [u8]>) -> Self {
-        Entry { name, kind: kind(name), raw, cooked: OnceLock::new(), addresses: OnceLock::new() }
+        Entry { name, raw, cooked: OnceLock::new(), addresses: OnceLock::new() }
     }
 
     fn addresses(&self) -> &[Address] {

@@ -392,13 +392,13 @@ impl<'m> Reading<'m> {
 
     pub fn relays(&self) -> &Relays {
         self.relays.get_or_init(|| {
-            let fields = self.headers.cooked("Received").map(<[u8]>::to_vec);
+            let fields = self.headers.cooked("Received").map(Cow::Borrowed);
             let origins = self.options.originating_ip_headers.iter().filter_map(|name| {
                 let value = self.headers.cooked(name).next_back()?;
                 let found = super::ip::find(value)?;
                 let mut line = b"from X-Originating-IP: ".to_vec();
                 line.extend_from_slice(&value[found]);
-                Some(line)
+                Some(Cow::Owned(line))
             });
             received::read(fields.chain(origins), self.options)
         })

@@ -5,6 +5,7 @@ use super::decode;
 use super::fields::{self, Field, Section};
 use super::part::{Header, Part, PartId, Source};
 use crate::base::limits;
+use memchr::{memmem, memrchr};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -155,12 +156,12 @@ fn begins_with_text(body: &[u8], boundary: Option<&[u8]>) -> bool {
 const RUN: usize = 20;
 
 /// Whether more blank lines may follow each other: there are none where no `RUN` line ends stand in white space alone.
-/// Such a stretch is at least as long, so that one octet in as many is looked at.
+/// Such a stretch is at least as long, so that one octet in as many is looked at, and its neighbours.
 fn holds_blank_lines(body: &[u8]) -> bool {
     let is_space = |b: &&u8| fields::is_space(**b);
     let mut at = RUN - 1;
     while let Some(octet) = body.get(at) {
-        if fields::is_space(*octet) {
+        if fields::is_space(*octet) && (fields::is_space(body[at - 1]) || body.get(at + 1).is_some_and(|b| fields::is_space(*b))) {
             let start = at - body[..at].iter().rev().take_while(is_space).count();
             let end = at + body[at..].iter().take_while(is_space).count();
             if end - start >= RUN && memchr::memchr_iter(b'\n', &body[start..end]).count() >= RUN {
@@ -259,7 +260,11 @@ impl Builder {
         self.odd.part_without_fields |= own && found && lacks_field(&text[at..]);
         let mut count = 0;
         let mut same_boundary_inside = false;
-        for end in fields::line_ends(text, at) {
+        let mark = [b"\n--", boundary].concat();
+        let delimiters = memmem::Finder::new(&mark);
+        let last_line = memrchr(b'\n', &text[..text.len().saturating_sub(1)]).map_or(0, |lf| lf + 1);
+        while at < text.len() {
+            let end = fields::line_end(text, at);
             let mut kind = delimiter(&text[at..end], boundary);
             if same_boundary_inside && kind != Delimiter::Text {
                 same_boundary_inside = kind != Delimiter::Close;
@@ -285,6 +290,11 @@ impl Builder {
                 same_boundary_inside |= std::mem::take(&mut open.same_boundary_inside);
             }
             at = end;
+            // Of a body only what looks like a delimiter matters, and the last line.
+            if open.body.is_some() {
+                at = delimiters.find(&text[end - 1..]).map_or(last_line, |found| last_line.min(end + found));
+                open.long_lines |= holds_long_line(&text[end..at]);
+            }
         }
         self.odd.unclosed_multipart = true;
     }
@@ -371,6 +381,16 @@ impl Open {
         let value = self.fields.last().map(|f| decode::header(f.value(text), b"content-type"));
         ContentType::parse(value.as_deref()).boundary.as_deref() == Some(boundary)
     }
+}
+
+/// Whether one of these lines, of which the first begins at the start, is over 2,048 octets.
+fn holds_long_line(text: &[u8]) -> bool {
+    let mut rest = text;
+    while rest.len() > LINE_LIMIT {
+        let Some(lf) = memrchr(b'\n', &rest[..LINE_LIMIT]) else { return true };
+        rest = &rest[lf + 1..];
+    }
+    false
 }
 
 /// Lines follow, and the first one does not begin a field.

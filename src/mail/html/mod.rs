@@ -131,10 +131,11 @@ pub fn render(source: &str, input: Input, octets: usize) -> Rendered {
 /// As `render`; also how many octets the tokenizer looked at.
 fn render_counting(source: &str, input: Input, octets: usize) -> (Rendered, usize) {
     let wide = input == Input::Characters;
-    let length = if source.is_ascii() { source.len() } else { source.chars().count() };
+    let is_ascii = source.is_ascii();
+    let length = if is_ascii { source.len() } else { source.chars().count() };
     let mut tokenizer = Tokenizer::default();
     let mut renderer = Renderer::new(input, source.len());
-    let mut source = prepared(source, wide);
+    let mut source = prepared(source, wide, is_ascii);
     let mut told = tokenizer.parse(&source, 0, &mut renderer);
     // An unclosed <style> or <script> is closed at the end.
     if renderer.is_inside_style() && !tokenizer.broken {
@@ -171,10 +172,11 @@ fn measure(facts: &mut HtmlFacts, text: &Text, octets: usize) {
 }
 
 /// What SpamAssassin mends before it parses: `&nbsp;` to a space, `<br/>` to `<br>`, curly double quotes to `"`.
-fn prepared(source: &str, wide: bool) -> Cow<'_, str> {
+fn prepared(source: &str, wide: bool, is_ascii: bool) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(source);
     let quotes: [&str; 2] = if wide { ["\u{201C}", "\u{201D}"] } else { ["\u{E2}\u{80}\u{9C}", "\u{E2}\u{80}\u{9D}"] };
-    for (found, put) in [("&nbsp;", " "), (quotes[0], "\""), (quotes[1], "\"")] {
+    let mends = [("&nbsp;", " "), (quotes[0], "\""), (quotes[1], "\"")];
+    for (found, put) in mends.into_iter().take(if is_ascii { 1 } else { 3 }) {
         if let Some(mended) = replaced(&text, found, put) {
             text = Cow::Owned(mended);
         }

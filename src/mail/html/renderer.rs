@@ -190,14 +190,15 @@ impl Renderer {
     }
 
     /// White space becomes single spaces, and so does U+00C2 U+00A0, which is how a no-break space in UTF-8 octets looks.
-    fn push_text(&mut self, text: &str, unseen: bool, wide: bool) {
+    /// `blanks`: how many octets of white space it begins with.
+    fn push_text(&mut self, text: &str, blanks: usize, unseen: bool, wide: bool) {
         let start = self.out.len();
         let mut rest = text;
         if !unseen && self.pieces.last().is_some_and(|last| last.space) {
             // A leading space goes, however it came about.
             rest = match rest.strip_prefix("\u{C2}\u{A0}") {
                 Some(after) => after,
-                None => rest.get(rest.bytes().take_while(|b| is_plain_space(*b)).count()..).unwrap_or(""),
+                None => rest.get(blanks..).unwrap_or(""),
             };
         }
         let bytes = rest.as_bytes();
@@ -512,14 +513,15 @@ impl Sink for Renderer {
         {
             title.push(&text, wide);
         }
-        let unseen = if is_blank(&text) { None } else { self.styles.unseen() };
+        let blanks = text.bytes().take_while(|b| is_plain_space(*b)).count();
+        let unseen = if text.get(blanks..).is_none_or(is_blank) { None } else { self.styles.unseen() };
         match unseen {
             Some(Unseen::LowContrast) => self.facts.set("font_low_contrast", 1.0),
             Some(Unseen::InvalidColour) => self.facts.set("font_invalid_color", 1.0),
             Some(Unseen::Hidden) | None => {}
         }
         self.note_break(&text, wide);
-        self.push_text(&text, unseen.is_some(), wide);
+        self.push_text(&text, blanks, unseen.is_some(), wide);
     }
 
     fn comment(&mut self, text: &str) {

@@ -19,13 +19,8 @@ enum Name {
     Postfix,
 }
 
-/// RFC 3848, RFC 6531 and their kin in order; the first that fits counts.
-static TRACES: [Trace; 10] = [
-    Trace {
-        needs: [Mark::new(" by "), Mark::new(" ")],
-        shape: Shape::new(r"(?i: with (?P<word>(?:ES|L|UTF8S|UTF8L)MTPS?A|ASMTP|HTTP[SU]?)(?: |;|$))"),
-        name: Name::Word,
-    },
+/// In order; the first that fits counts, after the protocols of RFC 3848, RFC 6531 and their kin.
+static TRACES: [Trace; 9] = [
     Trace {
         needs: [Mark::new(" by mx.google.com with ESMTPS id "), Mark::new("(version=")],
         shape: Shape::new(
@@ -79,31 +74,32 @@ fn names_web(line: &[u8]) -> bool {
     OPEN.places(line).any(|at| line.get(at + 2..at + 10).is_some_and(|word| word.eq_ignore_ascii_case(b"via http")))
 }
 
-/// Whether a protocol with a login may stand behind ` with `: its last letter tells, in any case.
-fn names_login(line: &[u8]) -> bool {
-    memchr::memchr2_iter(b'w', b'W', line).any(|at| {
+/// The first protocol with a login that stands behind ` with `.
+fn protocol(line: &[u8]) -> Option<String> {
+    const PROTOCOLS: [&str; 12] =
+        ["ESMTPA", "ESMTPSA", "LMTPA", "LMTPSA", "UTF8SMTPA", "UTF8SMTPSA", "UTF8LMTPA", "UTF8LMTPSA", "ASMTP", "HTTP", "HTTPS", "HTTPU"];
+    static BY: Mark = Mark::new(" by ");
+    let found = memchr::memchr2_iter(b'w', b'W', line).find_map(|at| {
         let begins_word = at.checked_sub(1).is_some_and(|before| line[before] == b' ');
-        begins_word && line.get(at..at + 5).is_some_and(|word| word.eq_ignore_ascii_case(b"with ")) && {
-            let protocol = line[at + 5..].split(|octet| matches!(octet, b' ' | b';')).next().unwrap_or_default();
-            let begins = |with: &[u8]| protocol.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
-            begins(b"HTTP") || begins(b"ASMTP") || protocol.last().is_some_and(|last| last.eq_ignore_ascii_case(&b'A'))
-        }
-    })
+        line.get(at..at + 5).filter(|word| begins_word && word.eq_ignore_ascii_case(b"with "))?;
+        let protocol = line[at + 5..].split(|octet| matches!(octet, b' ' | b';')).next()?;
+        PROTOCOLS.iter().any(|known| protocol.eq_ignore_ascii_case(known.as_bytes())).then_some(protocol)
+    })?;
+    BY.is_in(line).then(|| String::from_utf8_lossy(found).into_owned())
 }
 
 static VERSION: Shape = Shape::new(r"\(version=(?P<word>[^ ]+) cipher=(?P<by>[^\)]+)\)");
 
 /// The method, empty for none.
 pub fn method(line: &[u8]) -> String {
-    let [with, others @ .., web] = &TRACES;
-    let by_with = names_login(line).then(|| with.of(line)).flatten();
+    let [others @ .., web] = &TRACES;
     let by_web = || names_web(line).then(|| web.of(line)).flatten();
     let by_others = || {
         static ANY: Marks = Marks::new();
         let may_be = ANY.any(line, others.iter().map(|trace| &trace.needs[0]));
         may_be.then(|| others.iter().find_map(|trace| trace.of(line))).flatten()
     };
-    by_with.or_else(by_others).or_else(by_web).unwrap_or_default()
+    protocol(line).or_else(by_others).or_else(by_web).unwrap_or_default()
 }
 
 impl Trace {

@@ -56,7 +56,7 @@ pub enum Family {
 pub fn family(line: &[u8]) -> Family {
     static MARKS: [(Mark, Family); 8] = [
         (Mark::new(" SMTPSVC"), Family::Smtpsvc),
-        (Mark::new(" with M"), Family::Exchange),
+        (Mark::new(" with Microsoft SMTP Server "), Family::Exchange),
         (Mark::new("[XMail "), Family::XMail),
         (Mark::new("(ecelerity"), Family::Ecelerity),
         (Mark::new("Exim"), Family::Exim),
@@ -71,7 +71,7 @@ pub fn family(line: &[u8]) -> Family {
     }
     for (mark, family) in &MARKS {
         let found = match family {
-            Family::Exchange => (mark.is_in(line) || MAPI.is_in(line)) && EXCHANGE.is_match(line),
+            Family::Exchange => [mark, &MAPI].into_iter().any(|mark| mark.ends(line).any(|end| begins_with_version(&line[end..]))),
             Family::Ecelerity => mark.is_in(line) && ECELERITY.is_match(line),
             _ => mark.is_in(line),
         };
@@ -80,6 +80,21 @@ pub fn family(line: &[u8]) -> Family {
         }
     }
     Family::Other
+}
+
+/// `15.20.1.2`, perhaps with a remark in parentheses before it.
+fn begins_with_version(text: &[u8]) -> bool {
+    let is_number = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let is_version = |text: &[u8]| {
+        let numbers = text.split(|octet| *octet == b' ').next().unwrap_or_default().split(|octet| *octet == b'.');
+        numbers.clone().count() == 4 && numbers.into_iter().all(is_number)
+    };
+    let after_remark = || {
+        let remark = text.strip_prefix(b"(")?;
+        let close = memchr::memchr(b')', remark).filter(|close| *close > 0)?;
+        remark[close + 1..].strip_prefix(b" ")
+    };
+    is_version(text) || after_remark().is_some_and(is_version)
 }
 
 /// A text that is looked for in every line.
@@ -100,6 +115,11 @@ impl Mark {
     /// Where it stands in a line.
     pub fn places<'l>(&'l self, line: &'l [u8]) -> impl Iterator<Item = usize> + 'l {
         self.finder().find_iter(line)
+    }
+
+    /// Where what follows it begins.
+    pub fn ends<'l>(&'l self, line: &'l [u8]) -> impl Iterator<Item = usize> + 'l {
+        self.places(line).map(|at| at + self.text.len())
     }
 
     fn finder(&self) -> &Finder<'static> {
@@ -131,12 +151,12 @@ impl Marks {
 pub struct Shape {
     text: &'static str,
     compiled: OnceLock<Option<Pattern>>,
-    opening: OnceLock<Opening>,
+    opening: Opening,
 }
 
 impl Shape {
     pub const fn new(text: &'static str) -> Shape {
-        Shape { text, compiled: OnceLock::new(), opening: OnceLock::new() }
+        Shape { text, compiled: OnceLock::new(), opening: Opening::of(text.as_bytes()) }
     }
 
     fn pattern(&self) -> Option<&Pattern> {
@@ -155,16 +175,9 @@ impl Shape {
         }
     }
 
-    /// Whether a line may match, by its first octet and what stands behind its first word. Words of a line have one space
-    /// between them.
-    pub fn may_match(&self, first: u8, second: &[u8]) -> bool {
-        let opening = self.opening.get_or_init(|| Opening::of(self.text));
-        let begins = match opening.first {
-            First::Any => true,
-            First::Octet(octet) => octet == first,
-            First::Address => first.is_ascii_hexdigit() || matches!(first, b':' | b'i' | b'I'),
-        };
-        begins && second.starts_with(&opening.second)
+    /// Whether a line that begins so may match.
+    pub fn may_match(&self, line: Beginning) -> bool {
+        line.first & self.opening.line.first != 0 && line.second & self.opening.mask == self.opening.line.second
     }
 
     /// A match whose addresses are addresses.
@@ -175,28 +188,91 @@ impl Shape {
     }
 }
 
-/// What a shape begins with.
-struct Opening {
-    first: First,
-    /// The literal text behind the first word; empty where a shape does not begin with one.
-    second: Vec<u8>,
+/// How a line begins. Words of a line have one space between them.
+#[derive(Clone, Copy)]
+pub struct Beginning {
+    /// What its first octet may be of, by bit.
+    first: u8,
+    /// Four octets behind its first word.
+    second: u32,
 }
 
-enum First {
-    Any,
-    Octet(u8),
-    Address,
+/// Bits of `Beginning::first`.
+const SQUARE: u8 = 1;
+const ROUND: u8 = 2;
+const ADDRESS: u8 = 4;
+const ANY: u8 = 8;
+
+impl Beginning {
+    pub fn of(line: &[u8]) -> Beginning {
+        let first = match line.first() {
+            Some(b'[') => SQUARE,
+            Some(b'(') => ROUND,
+            Some(b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b'i' | b'I' | b':') => ADDRESS,
+            Some(_) | None => 0,
+        };
+        let second = memchr::memchr(b' ', line).map_or(&[][..], |space| &line[space + 1..]);
+        let octet = |at| second.get(at).copied().unwrap_or(0);
+        Beginning { first: first | ANY, second: u32::from_be_bytes([octet(0), octet(1), octet(2), octet(3)]) }
+    }
+}
+
+/// What a line must begin with to match a shape.
+struct Opening {
+    line: Beginning,
+    /// Bits of `line.second` that matter.
+    mask: u32,
 }
 
 impl Opening {
-    fn of(shape: &str) -> Opening {
-        let first = match shape.as_bytes() {
-            [b'^', b'\\', octet @ (b'[' | b'('), after, ..] if *after != b'?' => First::Octet(*octet),
-            _ if shape.starts_with("^<ip>") => First::Address,
-            _ => First::Any,
+    const fn of(shape: &[u8]) -> Opening {
+        let first = match shape {
+            [b'^', b'\\', b'[', after, ..] if *after != b'?' => SQUARE,
+            [b'^', b'\\', b'(', after, ..] if *after != b'?' => ROUND,
+            [b'^', b'<', b'i', b'p', b'>', ..] => ADDRESS,
+            _ => ANY,
         };
-        Opening { first, second: second_word(shape) }
+        let words: [&[u8]; 5] = [b"^<helo> ", b"^<rdns> ", b"^\\S+ ", b"^<ip> ", b"^\\[<ip>\\] "];
+        let (mut second, mut mask) = (0, 0);
+        let mut at = 0;
+        while at < words.len() {
+            if let Some((start, rest)) = shape.split_at_checked(words[at].len())
+                && same(start, words[at])
+            {
+                (second, mask) = literal(rest);
+            }
+            at += 1;
+        }
+        Opening { line: Beginning { first, second }, mask }
     }
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
+/// Up to four octets of literal text that a shape begins with, and their mask.
+const fn literal(mut shape: &[u8]) -> (u32, u32) {
+    let (mut text, mut mask, mut shift) = (0, 0, 32);
+    while shift > 0 {
+        let (octet, rest) = match shape {
+            [b'\\', octet @ (b'(' | b')' | b'[' | b']'), rest @ ..] => (*octet, rest),
+            [octet @ (b' ' | b'a'..=b'z' | b'A'..=b'Z'), rest @ ..] => (*octet, rest),
+            _ => break,
+        };
+        if matches!(rest, [b'?' | b'*' | b'+' | b'{', ..]) {
+            break;
+        }
+        shift -= 8;
+        text |= (octet as u32) << shift;
+        mask |= 0xFF << shift;
+        shape = rest;
+    }
+    (text, mask)
 }
 
 /// What the groups of a shape stand for in a line.
@@ -207,37 +283,18 @@ pub struct Groups<'l> {
 }
 
 impl<'l> Groups<'l> {
+    /// Names with what they stand for.
+    fn all(&self) -> impl Iterator<Item = (&'l str, &'l [u8])> {
+        self.pattern.named_groups().filter_map(|(name, number)| Some((name, self.line.get(self.spans.get(number)?.clone()?)?)))
+    }
+
     pub fn get(&self, name: &str) -> Option<&'l [u8]> {
-        let (_, number) = self.pattern.named_groups().find(|(known, _)| *known == name)?;
-        self.line.get(self.spans.get(number)?.clone()?)
+        self.all().find_map(|(known, octets)| (known == name).then_some(octets))
     }
 
     pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(text)
     }
-}
-
-fn second_word(shape: &str) -> Vec<u8> {
-    let mut literal = Vec::new();
-    let Some(rest) = ["^<helo> ", "^<rdns> ", r"^\S+ ", "^<ip> ", r"^\[<ip>\] "].iter().find_map(|word| shape.strip_prefix(word)) else {
-        return literal;
-    };
-    let mut octets = rest.bytes().peekable();
-    while let Some(octet) = octets.next() {
-        match octet {
-            b'\\' => match octets.next_if(|escaped| b"()[]".contains(escaped)) {
-                Some(escaped) => literal.push(escaped),
-                None => break,
-            },
-            b' ' | b'a'..=b'z' | b'A'..=b'Z' => literal.push(octet),
-            _ => break,
-        }
-        if octets.peek().is_some_and(|next| b"?*+{".contains(next)) {
-            literal.pop();
-            break;
-        }
-    }
-    literal
 }
 
 /// The pattern is loose on IPv6; brackets may stand around it.
@@ -294,7 +351,6 @@ const fn ignore(needs: &'static str, shape: &'static str) -> Form {
     form(Family::Other, needs, shape, Meaning::Ignore)
 }
 
-static EXCHANGE: Shape = Shape::new(r" with (?:Microsoft SMTP Server|mapi id) (?:\([^\)]+\) )?\d+\.\d+\.\d+\.\d+(?:$| )");
 static ECELERITY: Shape = Shape::new(r"\(ecelerity\b");
 
 /// Lines that begin with `from `, that word taken off.
@@ -325,8 +381,20 @@ pub static FROM: [Form; 17] = [
     form(Family::Domino, "(Lotus", r"^<helo> \(\[<ip>\]\) by <by> \(Lotus", Meaning::Hop),
 ];
 
+/// qmail's lines end in the protocol; "SMTP id" is Sendmail's.
+macro_rules! qmail_line {
+    ($protocol:literal) => {
+        concat!(
+            r"^\S+ \((?:(?:HELO|EHLO) \S*\) \()?(?:\S+@)?\[?<an ip>\]?\)(?: \(envelope-sender <\S+>\))?",
+            r" by \S+(?: \(.+\))? with (?:.* )?",
+            $protocol,
+            r"(?:$|[^ ]| (?:$|[^i]|i(?:$|[^d]|d(?:$|[^ ]))))"
+        )
+    };
+}
+
 /// Forms tried for every family after its own.
-pub static GENERAL: [Form; 69] = [
+pub static GENERAL: [Form; 70] = [
     hop("with HTTP", r"^<ip> \(\[<an ip>\]\) by <by>.*\bwith HTTP\b"),
     form(Family::Sendmail, "]", r"^<helo> \(<rdns> \[<boxed ip>\].*\) by <by> \(", Meaning::Then(sendmail)),
     looked_up("])", r"^<helo> \(<rdns> \[<boxed ip>\]\) by <by> with \S+ \("),
@@ -339,7 +407,8 @@ pub static GENERAL: [Form; 69] = [
     hop("(LHLO ", r"^<rdns> \(LHLO <helo?>\) \(<ip>\) by <by> with LMTP"),
     hop("LO ", r"^<rdns> \((?:HELO|EHLO) <helo?>\) \[<ip>\] by <by> \([^\)]+\) with (?:ESMTP|SMTP)"),
     hop("via smtpd (for ", r"^<helo> \(\[<ip>\]\) by <by> via smtpd \(for \S+\) with SMTP\("),
-    then(" with ", QMAIL, qmail),
+    then(" SMTP", qmail_line!("SMTP"), qmail),
+    then(" QMQP", qmail_line!("QMQP"), qmail),
     hop(" via HTTP", r"^\[<ip>\] by <by> via HTTP$"),
     hop(" ( [", r"^\S+ \( \[<ip>\]\).*? by <by> "),
     hop("])", r"^\(<helo> \[<ip>\]\) by <by> "),
@@ -414,9 +483,6 @@ pub static OPEN_FROM: [Form; 3] = [
 pub static EXIM_PIECES: [Shape; 4] =
     [Shape::new(r"^<rdns> "), Shape::new(r" \(<helo>\) "), Shape::new(r" \[<ip>(?:\.\d+)?\] "), Shape::new(r"by <by> ")];
 
-/// qmail's lines end in the protocol; "SMTP id" is Sendmail's.
-const QMAIL: &str = r"^\S+ \((?:(?:HELO|EHLO) \S*\) \()?(?:\S+@)?\[?<an ip>\]?\)(?: \(envelope-sender <\S+>\))? by \S+(?: \(.+\))? with (?:.* )?(?:SMTP|QMQP)(?:$|[^ ]| (?:$|[^i]|i(?:$|[^d]|d(?:$|[^ ]))))";
-
 /// A text without which a shape cannot match, the shape, and whether the client's HELO was no other name than its own.
 static QMAIL_FORMS: [(Mark, Shape, bool); 5] = [
     (
@@ -444,17 +510,16 @@ impl Draft {
     /// Takes what a match captured.
     pub fn take(&mut self, found: &Groups<'_>) {
         let relay = &mut self.relay;
-        let slots = [
-            ("helo", &mut relay.helo),
-            ("rdns", &mut relay.rdns),
-            ("by", &mut relay.by),
-            ("ident", &mut relay.ident),
-            ("ip", &mut relay.ip_text),
-        ];
-        for (name, slot) in slots {
-            if let Some(found) = found.text(name) {
-                *slot = found;
-            }
+        for (name, octets) in found.all() {
+            let slot = match name {
+                "helo" => &mut relay.helo,
+                "rdns" => &mut relay.rdns,
+                "by" => &mut relay.by,
+                "ident" => &mut relay.ident,
+                "ip" => &mut relay.ip_text,
+                _ => continue,
+            };
+            *slot = text(octets);
         }
     }
 }
@@ -593,7 +658,13 @@ mod tests {
             (r"^\[<ip>\] \((?P<sub>[^\)]+)\) by <by> ", "("),
             (r"^<rdns>\(<ip>\) by", ""),
         ] {
-            assert_eq!(second_word(shape), second.as_bytes(), "{shape}");
+            let Opening { line, mask } = Opening::of(shape.as_bytes());
+            let expected: Vec<u8> = second.bytes().take(4).chain([0; 4]).take(4).collect();
+            assert_eq!(
+                (line.second.to_be_bytes().as_slice(), mask.count_ones() as usize),
+                (&*expected, 8 * second.len().min(4)),
+                "{shape}"
+            );
         }
         let lines = [
             "x (y [192.0.2.1]) by z (8.12.6/8.12.6) with ESMTP id abc",
@@ -611,9 +682,8 @@ mod tests {
         let mut found = 0;
         for form in FROM.iter().chain(&GENERAL).chain(&OPEN_FROM) {
             for line in lines.map(str::as_bytes) {
-                let second = line.splitn(2, |octet| *octet == b' ').nth(1).unwrap_or_default();
                 assert!(
-                    form.shape.may_match(line[0], second) || !form.shape.is_match(line),
+                    form.shape.may_match(Beginning::of(line)) || !form.shape.is_match(line),
                     "{}: {}",
                     form.shape.text,
                     line.escape_ascii()
@@ -630,7 +700,7 @@ mod tests {
         for form in forms {
             assert!(form.shape.pattern().is_some(), "{}", form.shape.text);
         }
-        for shape in QMAIL_FORMS.iter().map(|(_, shape, _)| shape).chain(&EXIM_PIECES).chain([&EXCHANGE, &ECELERITY, &QMAIL_LDAP]) {
+        for shape in QMAIL_FORMS.iter().map(|(_, shape, _)| shape).chain(&EXIM_PIECES).chain([&ECELERITY, &QMAIL_LDAP]) {
             assert!(shape.pattern().is_some(), "{}", shape.text);
         }
     }

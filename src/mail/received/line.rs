@@ -1,14 +1,14 @@
 //! One Received line to a relay: what every server writes alike, then the form that fits.
 
-use super::forms::{self, Draft, EXIM_PIECES, FROM, Family, Form, GENERAL, Mark, Meaning, OPEN_FROM, Shape, UPPER_FROM};
+use super::forms::{self, Beginning, Draft, EXIM_PIECES, FROM, Family, Form, GENERAL, Mark, Meaning, OPEN_FROM, Shape, UPPER_FROM};
 use super::{Relay, auth, clean_sender, finish};
 use crate::mail::fields::{is_space, trim};
 use crate::mail::text::next_odd;
 
-/// What a line says.
+/// What a line says; `()` stands for a relay that is still a draft.
 #[derive(Debug)]
-pub enum Parsed {
-    Relay(Box<Relay>),
+pub enum Parsed<R = ()> {
+    Relay(R),
     /// No hop, and known to be none.
     Ignored,
     /// qmail-scanner's remark on the line below.
@@ -39,7 +39,7 @@ fn text(octets: &[u8]) -> String {
 }
 
 /// `value`: the cooked field.
-pub fn parse(value: &[u8]) -> Parsed {
+pub fn parse(value: &[u8]) -> Parsed<Relay> {
     let squeezed = squeeze(value);
     let mut line = squeezed.as_slice();
     let opened = line.strip_prefix(b"(").unwrap_or(line);
@@ -55,8 +55,11 @@ pub fn parse(value: &[u8]) -> Parsed {
     let mut draft = Draft { relay: common(line), looked_up: false };
     draft.relay.auth = auth::method(line);
     match dispatch(line, &mut draft) {
-        Parsed::Relay(_) => Parsed::Relay(Box::new(finish(draft.relay, draft.looked_up))),
-        other => other,
+        Parsed::Relay(()) => Parsed::Relay(finish(draft.relay, draft.looked_up)),
+        Parsed::Ignored => Parsed::Ignored,
+        Parsed::Scanned { envfrom } => Parsed::Scanned { envfrom },
+        Parsed::Fetched => Parsed::Fetched,
+        Parsed::Unparseable => Parsed::Unparseable,
     }
 }
 
@@ -190,11 +193,7 @@ fn dispatch(line: &[u8], draft: &mut Draft) -> Parsed {
     {
         draft.relay.ip_text = address;
     }
-    if draft.relay.ip_text.is_empty() || matches!(draft.relay.by.as_str(), "" | "0") {
-        Parsed::Unparseable
-    } else {
-        Parsed::Relay(Box::default())
-    }
+    if draft.relay.ip_text.is_empty() || matches!(draft.relay.by.as_str(), "" | "0") { Parsed::Unparseable } else { Parsed::Relay(()) }
 }
 
 fn from(rest: &[u8], draft: &mut Draft) -> Option<Parsed> {
@@ -206,7 +205,7 @@ fn from(rest: &[u8], draft: &mut Draft) -> Option<Parsed> {
         return Some(parsed);
     }
     if family == Family::Exim && exim_pieces(rest, draft) {
-        return Some(Parsed::Relay(Box::default()));
+        return Some(Parsed::Relay(()));
     }
     let is_qmail_ldap = forms::is_qmail_ldap(rest);
     if let Some(parsed) = try_forms(rest, &GENERAL, |f| f.family == Family::Other || !is_qmail_ldap, draft) {
@@ -231,10 +230,9 @@ fn holds_sender(line: &[u8]) -> bool {
 }
 
 fn try_forms(line: &[u8], table: &[Form], applies: impl Fn(&Form) -> bool, draft: &mut Draft) -> Option<Parsed> {
-    let first = line.first().copied()?;
-    let second = memchr::memchr(b' ', line).map_or(&[][..], |space| &line[space + 1..]);
+    let beginning = Beginning::of(line);
     for form in table.iter().filter(|f| applies(f)) {
-        if !form.shape.may_match(first, second) || !form.needs.is_in(line) {
+        if !form.shape.may_match(beginning) || !form.needs.is_in(line) {
             continue;
         }
         let Some(found) = form.shape.captures(line) else { continue };
@@ -252,7 +250,7 @@ fn try_forms(line: &[u8], table: &[Form], applies: impl Fn(&Form) -> bool, draft
                 second_look(draft, &found, line);
             }
         }
-        return Some(Parsed::Relay(Box::default()));
+        return Some(Parsed::Relay(()));
     }
     None
 }

@@ -7,6 +7,7 @@ mod line;
 use super::{ViewOptions, ip};
 use crate::base::NetSet;
 use line::Parsed;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,7 +89,7 @@ impl Relays {
 }
 
 /// Walks the fields from the newest; the trusted zone and the internal zone inside it end where a client is not ours.
-pub(super) fn read(fields: impl Iterator<Item = Vec<u8>>, options: &ViewOptions) -> Relays {
+pub(super) fn read<'f>(fields: impl Iterator<Item = Cow<'f, [u8]>>, options: &ViewOptions) -> Relays {
     let mut walk = Walk::new(options);
     let mut carried_sender: Option<String> = None;
     for field in fields {
@@ -98,7 +99,7 @@ pub(super) fn read(fields: impl Iterator<Item = Vec<u8>>, options: &ViewOptions)
                 if sender_of_this.as_ref().is_some_and(|s| !s.is_empty() && s != "0") {
                     relay.envfrom = sender_of_this;
                 }
-                walk.hop(*relay);
+                walk.hop(relay);
             }
             Parsed::Ignored => walk.skip(),
             // qmail-scanner's line tells the envelope sender of the line below it.
@@ -249,9 +250,13 @@ fn plain_address(text: &str) -> String {
 }
 
 fn finish(relay: Relay, looked_up: bool) -> Relay {
-    let rdns = relay.rdns.trim_end_matches('.');
-    let rdns = if rdns.eq_ignore_ascii_case("unknown") || rdns.starts_with('[') { "" } else { rdns };
-    let (rdns, by) = (safe(rdns.to_owned()), relay.by.strip_suffix(';').unwrap_or(&relay.by).to_owned());
+    let (mut rdns, mut by) = (relay.rdns, relay.by);
+    rdns.truncate(rdns.trim_end_matches('.').len());
+    if rdns.eq_ignore_ascii_case("unknown") || rdns.starts_with('[') {
+        rdns.clear();
+    }
+    by.truncate(by.strip_suffix(';').unwrap_or(&by).len());
+    let rdns = safe(rdns);
     let ip_text = safe(plain_address(&relay.ip_text));
     let ip = ip_text.parse().ok();
     Relay {
@@ -284,7 +289,7 @@ mod tests {
             options.internal.add(net).unwrap();
             options.networks_configured = true;
         }
-        read(fields.iter().map(|f| f.as_bytes().to_vec()), &options)
+        read(fields.iter().map(|field| Cow::Borrowed(field.as_bytes())), &options)
     }
 
     const OURS: &str =
