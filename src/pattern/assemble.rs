@@ -1,6 +1,7 @@
 //! From the tree to the program of the backtracking machine.
 
 use super::first::{Next, first};
+use super::frequency;
 use super::octets::Octets;
 use super::opening::Opening;
 use super::program::*;
@@ -11,6 +12,12 @@ const WRITTEN_OUT: usize = 160;
 
 /// Patterns from this size on have an opening: it is asked before each attempt.
 const WORTH_OPENING: usize = 8;
+
+/// A body so small is written twice, where that tells better what follows.
+const SMALL: usize = 64;
+
+/// Copies of a repeat that are worth a checkpoint.
+const WORTH_CHECKPOINT: u32 = 8;
 
 /// Octets of a run at the beginning that are worth a leap.
 const WORTH_LEAP: u32 = 5;
@@ -23,9 +30,10 @@ pub fn assemble(tree: &Node, groups: u32, captures: bool) -> Program {
         loops: Vec::new(),
         choices: Vec::new(),
         counted: Vec::new(),
-        text: Vec::new(),
+        words: Vec::new(),
         references: Vec::new(),
         registers: 2 * (groups as usize + 1),
+        checkpoints: 0,
         start: start(tree),
         opening: opening(tree),
         boundary: begins_with(tree, &|node| *node == Node::Assert(Assertion::WordBoundary)),
@@ -38,7 +46,8 @@ pub fn assemble(tree: &Node, groups: u32, captures: bool) -> Program {
     if !captures {
         mark_referenced(tree, &mut kept);
     }
-    let mut assembler = Assembler { program, kept, recursive, entries: vec![FAIL; groups as usize + 1], calls: Vec::new() };
+    let mut assembler =
+        Assembler { program, kept, recursive, entries: vec![FAIL; groups as usize + 1], calls: Vec::new(), inside: 0, varied: false };
     assembler.entries[0] = assembler.here();
     assembler.node(tree, Next::ANY);
     if recursive {
@@ -49,8 +58,22 @@ pub fn assemble(tree: &Node, groups: u32, captures: bool) -> Program {
         let to = assembler.entries.get(group as usize).copied().unwrap_or(FAIL);
         assembler.program.code[at as usize] = Instruction::Call { to, group };
     }
+    assembler.program.look_for_words();
     assembler.program.code.shrink_to_fit();
     assembler.program
+}
+
+impl Program {
+    /// Where a word follows a loop, the loop's end is sought by the word's rarest octet.
+    fn look_for_words(&mut self) {
+        for both in self.code.windows(2) {
+            let [Instruction::Loop(number), Instruction::Word(word)] = both else { continue };
+            let share = |(octet, other): (u8, u8)| frequency::share(&Octets::of(&[octet, other]));
+            let letters = self.words[*word as usize].letters().enumerate();
+            let rarest = letters.min_by(|(_, a), (_, b)| share(*a).total_cmp(&share(*b)));
+            self.loops[*number as usize].probe = rarest.map(|(after, (octet, other))| Probe { octets: [octet, other, other], after });
+        }
+    }
 }
 
 fn mark_referenced(node: &Node, kept: &mut [bool]) {
@@ -74,6 +97,10 @@ struct Assembler {
     /// Where each group's code begins, for calls.
     entries: Vec<u32>,
     calls: Vec<(u32, u32)>,
+    /// Repeats and bodies judged alone around the node in hand.
+    inside: u32,
+    /// Several ways may have led here.
+    varied: bool,
 }
 
 impl Assembler {
@@ -103,6 +130,13 @@ impl Assembler {
     /// `follow` must not be narrowed where a body ends that is entered from several places or judged alone.
     fn node(&mut self, node: &Node, follow: Next) {
         let follow = if self.recursive { Next::ANY } else { follow };
+        if let (Node::Repeat(repeat), 0) = (node, self.inside)
+            && self.varied
+        {
+            self.checkpoint(repeat);
+        }
+        let is_apart = matches!(node, Node::Repeat(_) | Node::Atomic(_) | Node::Look(_) | Node::Conditional(_));
+        self.inside += u32::from(is_apart);
         match node {
             Node::Empty => {}
             Node::Set(set) => self.octet(*set),
@@ -136,6 +170,17 @@ impl Assembler {
                 }));
             }
         }
+        self.inside -= u32::from(is_apart);
+        self.varied |= self.inside == 0 && matches!(node, Node::Repeat(_) | Node::Alternate(_));
+    }
+
+    /// Before a repeat that may take long, in a place where it may be come to again.
+    fn checkpoint(&mut self, repeat: &Repeat) {
+        let long = !matches!(repeat.node, Node::Set(_)) && repeat.max.is_none_or(|max| max >= WORTH_CHECKPOINT);
+        if let (true, false, Ok(number)) = (long, self.recursive, u16::try_from(self.program.checkpoints)) {
+            self.program.checkpoints += 1;
+            self.push(Instruction::Checkpoint(number));
+        }
     }
 
     fn octet(&mut self, set: Octets) {
@@ -167,17 +212,9 @@ impl Assembler {
     }
 
     fn literal(&mut self, letters: &[(u8, bool)]) {
-        let (from, length) = (self.program.text.len() as u32, letters.len() as u32);
-        let exact = letters.iter().all(|(octet, either_case)| !either_case && !octet.is_ascii_alphabetic())
-            || letters.iter().all(|letter| !letter.1);
-        let caseless = letters.iter().all(|(octet, either_case)| *either_case || !octet.is_ascii_alphabetic());
-        if exact || caseless {
-            self.program.text.extend(letters.iter().map(|letter| letter.0));
-            self.push(if exact { Instruction::Text { from, length } } else { Instruction::Caseless { from, length } });
-        } else {
-            for (octet, either_case) in letters {
-                self.octet(if *either_case { Octets::of(&[*octet, *octet ^ 0x20]) } else { Octets::one(*octet) });
-            }
+        for word in letters.chunks(8) {
+            self.program.words.push(Word::new(word));
+            self.push(Instruction::Word(self.program.words.len() as u32 - 1));
         }
     }
 
@@ -305,7 +342,7 @@ impl Assembler {
         let size = size(&repeat.node);
         let copies = repeat.max.unwrap_or(repeat.min + 1) as usize;
         if (nullable && repeat.max.is_none_or(|max| max > 1)) || size.saturating_mul(copies) > WRITTEN_OUT.max(size) {
-            return self.counted(repeat, body_follow);
+            return self.counted(repeat, body_follow, follow);
         }
         for _ in 0..repeat.min {
             self.node(&repeat.node, body_follow);
@@ -321,8 +358,8 @@ impl Assembler {
         self.program.code[at as usize] = if repeat.kind == RepeatKind::Lazy {
             Instruction::SplitLast { other }
         } else if !entry.end && entry.octets != Octets::ALL && repeat.node.width().0 > 0 {
-            let set = self.set(entry.octets);
-            Instruction::SplitIf { set, other }
+            let (on, out) = (self.set(entry.octets), self.set(follow.octets));
+            Instruction::SplitIf { on, out, other }
         } else {
             Instruction::Split { other }
         };
@@ -348,12 +385,23 @@ impl Assembler {
         }
     }
 
-    fn counted(&mut self, repeat: &Repeat, body_follow: Next) {
-        let (count, last) = (self.register(), self.register());
+    fn counted(&mut self, repeat: &Repeat, body_follow: Next, follow: Next) {
+        if repeat.min >= 2 && !self.recursive && repeat.node.width().0 > 0 && size(&repeat.node) <= SMALL {
+            // All copies but the last that is needed are followed by another.
+            let most = repeat.min - 1;
+            let again = first(&repeat.node, body_follow);
+            self.counted(&Repeat { min: most, max: Some(most), ..repeat.clone() }, again, again);
+            return self.counted(&Repeat { min: 1, max: repeat.max.map(|max| max - most), ..repeat.clone() }, body_follow, follow);
+        }
+        let nullable = repeat.node.width().0 == 0;
+        let count = self.register();
+        let last = nullable.then(|| self.register());
+        let on = if nullable { None } else { self.narrow(first(&repeat.node, follow)) };
+        let out = self.narrow(follow);
         let at = self.program.counted.len() as u32;
         let max = repeat.max.unwrap_or(u32::MAX);
         let lazy = repeat.kind == RepeatKind::Lazy;
-        self.program.counted.push(Counted { count, last, min: repeat.min, max, lazy, body: 0, exit: 0 });
+        self.program.counted.push(Counted { count, last, min: repeat.min, max, lazy, body: 0, exit: 0, on, out });
         self.push(Instruction::CountStart(at));
         let head = self.push(Instruction::Count(at));
         let body = self.push(Instruction::CountBody(at)) + 1;
@@ -362,6 +410,11 @@ impl Assembler {
         let exit = self.here();
         let counted = &mut self.program.counted[at as usize];
         (counted.body, counted.exit) = (body - 1, exit);
+    }
+
+    /// The set of octets that must come next; `None`: any may, or nothing.
+    fn narrow(&mut self, next: Next) -> Option<u32> {
+        (!next.end && next.octets != Octets::ALL).then(|| self.set(next.octets))
     }
 
     fn set_loop(&mut self, set: Octets, repeat: &Repeat, follow: Next) {
@@ -374,12 +427,10 @@ impl Assembler {
         };
         let free = follow == Next::ANY || repeat.kind == RepeatKind::Possessive;
         let outside = set.complement();
-        let scan = match outside.iter().take(4).collect::<Vec<_>>()[..] {
-            [] => Scan::All,
-            [a] => Scan::Until([a, a, a]),
-            [a, b] => Scan::Until([a, b, b]),
-            [a, b, c] => Scan::Until([a, b, c]),
-            _ => Scan::Table,
+        let scan = match few(outside) {
+            _ if outside.is_empty() => Scan::All,
+            Some(few) => Scan::Until(few),
+            None => Scan::Table,
         };
         self.program.loops.push(SetLoop {
             set,
@@ -390,7 +441,7 @@ impl Assembler {
             follow: if free { None } else { Some(follow.octets) },
             follow_end: free || follow.end,
             follow_line: follow.line,
-            follow_one: if free || follow.end { None } else { follow.octets.single() },
+            probe: if free || follow.end { None } else { few(follow.octets).map(|octets| Probe { octets, after: 0 }) },
         });
         let at = self.program.loops.len() as u32 - 1;
         self.push(Instruction::Loop(at));

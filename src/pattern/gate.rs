@@ -21,8 +21,9 @@ pub struct Gate {
     few: Option<Searcher>,
     /// By hash of three octets: which of eight kinds of fourth octets go on to the comparison.
     filter: Vec<u8>,
-    /// By hash: the first of its entries in `entries`.
+    /// By hash: the first of its windows in `windows`.
     buckets: Vec<u32>,
+    windows: Vec<Window>,
     entries: Vec<Entry>,
     /// Literals in a row.
     text: Vec<u8>,
@@ -32,16 +33,26 @@ pub struct Gate {
     pub times: Vec<u32>,
 }
 
+/// The octets of a window, which of the four count, and the literals under it.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    word: u32,
+    mask: u32,
+    first_entry: u32,
+    entries: u32,
+}
+
 /// A literal under its window.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    /// The octets of the window, and which of the four count.
-    word: u32,
-    mask: u32,
+    /// Octets of the literal around the window, and which of the eight count: few others hold them all.
+    around: u64,
+    mask: u64,
     from: u32,
     length: u16,
-    /// Of the window within the literal.
+    /// Of the window, and of the eight octets, within the literal.
     window: u16,
+    eight: u16,
     first_user: u32,
     users: u32,
 }
@@ -93,16 +104,26 @@ impl Gate {
         let slots = (by_text.len() * 16).next_power_of_two().clamp(256, 1 << 15);
         let shift = 32 - slots.trailing_zeros();
         let mut gate = Gate { filter: vec![0; slots], times, shift, ..Gate::default() };
-        let mut placed: Vec<(usize, Entry)> = Vec::with_capacity(by_text.len());
+        let mut placed: Vec<(usize, Window, Entry)> = Vec::with_capacity(by_text.len());
         for (text, users) in by_text {
-            let window = rarest_window(text);
-            let slot = slot(&text[window..], shift);
-            gate.filter[slot] |= text.get(window + 3).map_or(u8::MAX, |fourth| 1 << (fourth & 7));
-            placed.push((slot, gate.entry(text, window, users)));
+            let at = rarest_window(text);
+            let slot = slot(&text[at..], shift);
+            gate.filter[slot] |= text.get(at + 3).map_or(u8::MAX, |fourth| 1 << (fourth & 7));
+            placed.push((slot, window(text, at), gate.entry(text, at, users)));
         }
-        placed.sort_by_key(|(slot, _)| *slot);
-        gate.buckets = (0..=slots).map(|slot| placed.partition_point(|(placed, _)| *placed < slot) as u32).collect();
-        gate.entries = placed.into_iter().map(|(_, entry)| entry).collect();
+        placed.sort_by_key(|(slot, window, _)| (*slot, window.word, window.mask));
+        let mut slots_of: Vec<usize> = Vec::new();
+        for (number, (slot, window, _)) in placed.iter().enumerate() {
+            match (gate.windows.last_mut(), slots_of.last()) {
+                (Some(last), Some(of)) if (of, last.word, last.mask) == (slot, window.word, window.mask) => last.entries += 1,
+                _ => {
+                    gate.windows.push(Window { first_entry: number as u32, ..*window });
+                    slots_of.push(*slot);
+                }
+            }
+        }
+        gate.buckets = (0..=slots).map(|slot| slots_of.partition_point(|of| *of < slot) as u32).collect();
+        gate.entries = placed.into_iter().map(|(.., entry)| entry).collect();
         gate
     }
 
@@ -113,10 +134,12 @@ impl Gate {
     }
 
     fn entry(&mut self, text: &[u8], window: usize, users: Vec<User>) -> Entry {
-        let four = [0, 1, 2, 3].map(|at| text.get(window + at).copied().unwrap_or(0));
+        let eight = window.saturating_sub(4).min(text.len().saturating_sub(8));
+        let octets: [u8; 8] = std::array::from_fn(|at| text.get(eight + at).copied().unwrap_or(0));
         let entry = Entry {
-            word: u32::from_le_bytes(four),
-            mask: if text.len() > window + 3 { u32::MAX } else { 0xFF_FFFF },
+            around: u64::from_le_bytes(octets),
+            mask: u64::MAX >> (64 - 8 * text.len().min(8)),
+            eight: eight as u16,
             from: self.text.len() as u32,
             length: text.len() as u16,
             window: window as u16,
@@ -139,23 +162,24 @@ impl Gate {
         hits.lower.make_ascii_lowercase();
         hits.lower.extend_from_slice(&[0; PADDING]);
         let lower = std::mem::take(&mut hits.lower);
-        if let Some(few) = &self.few {
-            self.scan_for_few(few, &lower, text.len(), &mut hits.spans);
-            hits.lower = lower;
-            return;
+        match &self.few {
+            Some(few) => self.scan_for_few(few, &lower, text.len(), &mut hits.spans),
+            None => self.scan_for_many(&lower, &mut hits.spans),
         }
-        // Four places at a time: the padding stands for what follows the last.
-        let texts = &lower[..text.len()];
+        hits.lower = lower;
+    }
+
+    /// Four places at a time: the padding stands for what follows the last.
+    fn scan_for_many(&self, lower: &[u8], spans: &mut Vec<(u32, u32, u32)>) {
         for (block, eight) in lower.windows(8).step_by(4).enumerate() {
             let eight = eight.try_into().map_or(0, u64::from_le_bytes);
             let words: [u32; 4] = std::array::from_fn(|place| (eight >> (8 * place)) as u32);
             if words.iter().fold(0, |any, word| any | self.passes(*word)) & 1 == 1 {
                 for (place, word) in words.into_iter().enumerate().filter(|(_, word)| self.passes(*word) & 1 == 1) {
-                    self.compare(texts, block * 4 + place, word, hash(word & 0xFF_FFFF, self.shift), &mut hits.spans);
+                    self.compare(lower, block * 4 + place, word, spans);
                 }
             }
         }
-        hits.lower = lower;
     }
 
     /// The lowest bit: may a literal's window stand here?
@@ -168,25 +192,31 @@ impl Gate {
         let mut at = 0;
         // The leftmost literal hides others that begin there or overlap it: all are compared, and the search goes on one further.
         while let Some(found) = few.find_in(text, Span { start: at, end: length }) {
-            let word = lower.get(found.start()..found.start() + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_le_bytes);
-            self.compare_with(&self.entries, text, found.start(), word, spans);
+            self.compare_with(&self.entries, lower, found.start(), spans);
             at = found.start() + 1;
         }
     }
 
-    fn compare(&self, lower: &[u8], at: usize, word: u32, slot: usize, spans: &mut Vec<(u32, u32, u32)>) {
+    fn compare(&self, lower: &[u8], at: usize, word: u32, spans: &mut Vec<(u32, u32, u32)>) {
+        let slot = hash(word & 0xFF_FFFF, self.shift);
         let range = self.buckets[slot] as usize..self.buckets[slot + 1] as usize;
-        self.compare_with(&self.entries[range], lower, at, word, spans);
+        for window in self.windows[range].iter().filter(|window| window.word == word & window.mask) {
+            self.compare_with(&self.entries[window.first_entry as usize..(window.first_entry + window.entries) as usize], lower, at, spans);
+        }
     }
 
-    fn compare_with(&self, entries: &[Entry], lower: &[u8], at: usize, word: u32, spans: &mut Vec<(u32, u32, u32)>) {
+    fn compare_with(&self, entries: &[Entry], lower: &[u8], at: usize, spans: &mut Vec<(u32, u32, u32)>) {
+        let length = lower.len() - PADDING;
         for entry in entries {
-            if entry.word != word & entry.mask {
+            let Some(start) = at.checked_sub(usize::from(entry.window)) else { continue };
+            let from = start + usize::from(entry.eight);
+            let eight = lower.get(from..from + 8).and_then(|eight| eight.try_into().ok()).map_or(0, u64::from_le_bytes);
+            let end = start + usize::from(entry.length);
+            if eight & entry.mask != entry.around || end > length {
                 continue;
             }
             let text = &self.text[entry.from as usize..entry.from as usize + usize::from(entry.length)];
-            let Some(start) = at.checked_sub(usize::from(entry.window)) else { continue };
-            if lower.get(start..start + text.len()) != Some(text) {
+            if text.len() > 8 && lower.get(start..end) != Some(text) {
                 continue;
             }
             let start = start as u32;
@@ -212,6 +242,13 @@ fn line_before(text: &[u8], end: u32, feeds: u32) -> u32 {
         }
     }
     (from + before.len()) as u32 + 1
+}
+
+/// The four octets of a literal from there, or three.
+fn window(text: &[u8], at: usize) -> Window {
+    let four = [0, 1, 2, 3].map(|after| text.get(at + after).copied().unwrap_or(0));
+    let mask = if text.len() > at + 3 { u32::MAX } else { 0xFF_FFFF };
+    Window { word: u32::from_le_bytes(four), mask, first_entry: 0, entries: 1 }
 }
 
 fn hash(three: u32, shift: u32) -> usize {

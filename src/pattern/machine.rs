@@ -22,6 +22,8 @@ pub struct Scratch {
     pub(super) stack: Vec<Entry>,
     pub(super) registers: Vec<u32>,
     pub(super) frames: Vec<Frame>,
+    /// Of each checkpoint the place last seen to fail.
+    pub(super) failed: Vec<u32>,
 }
 
 impl Scratch {
@@ -80,6 +82,12 @@ pub enum Entry {
     Frame {
         old: u32,
     },
+    /// All after it failed; `reads`: groups read before.
+    Checkpoint {
+        number: u16,
+        at: u32,
+        reads: u32,
+    },
 }
 
 /// A call of a group: where to go on, and the registers as they were.
@@ -114,23 +122,29 @@ pub struct Search<'a> {
     pub screen: Option<&'a Screen>,
 }
 
-impl Search<'_> {
-    /// The first match at or after `from`; `steps` is what may still be spent.
-    pub fn run(&self, scratch: &mut Scratch, steps: &mut u64) -> Ending {
+impl<'a> Search<'a> {
+    /// Of the whole subject, anywhere.
+    pub fn new(program: &'a Program, subject: &'a [u8]) -> Search<'a> {
+        Search { program, subject, from: 0, not_empty: false, spans: None, screen: None }
+    }
+
+    /// The first match at or after `from`; `steps` is what may still be spent. Spans that lie before it are dropped.
+    pub fn run(&mut self, scratch: &mut Scratch, steps: &mut u64) -> Ending {
         let (subject, program) = (self.subject, self.program);
         if subject.len() >= UNSET as usize {
             return Ending::OverBudget;
         }
         let mut at = self.from;
-        let mut spans = self.spans;
         let mut questions = self.screen.map(Screen::questions);
         scratch.reset(program.registers);
+        scratch.failed.clear();
+        scratch.failed.resize(program.checkpoints, UNSET);
         // `next_start` goes by the opening then.
         let asked = matches!(&program.start, Start::Octets { few, .. } if few.is_empty());
         loop {
-            let next = match &mut spans {
+            let next = match self.spans {
                 None => self.next_start(at, subject.len()),
-                Some(spans) => self.next_start_within(at, spans),
+                Some(_) => self.next_start_within(at),
             };
             let Some(start) = next else { return Ending::Miss };
             if subject.len() - start < program.least {
@@ -200,9 +214,9 @@ impl Search<'_> {
     }
 
     /// The next start that lies in one of the spans; those passed are dropped.
-    fn next_start_within(&self, at: usize, spans: &mut &[(u32, u32, u32)]) -> Option<usize> {
+    fn next_start_within(&mut self, at: usize) -> Option<usize> {
         let mut at = at;
-        while let Some(span) = spans.first() {
+        while let Some((span, later)) = self.spans.and_then(<[_]>::split_first) {
             let (first, last) = (span.1 as usize, span.2 as usize);
             if last >= at {
                 // Spans begin in order: what the later ones hold before `last` lies in this one too.
@@ -211,14 +225,14 @@ impl Search<'_> {
                 }
                 at = last + 1;
             }
-            *spans = &spans[1..];
+            self.spans = Some(later);
         }
         None
     }
 
     fn attempt(&self, start: usize, scratch: &mut Scratch, steps: &mut u64) -> Attempt {
         scratch.registers[0] = start as u32;
-        Thread::new(self, scratch, start, steps).run(start)
+        Thread::new(self, scratch, start, steps).run()
     }
 }
 

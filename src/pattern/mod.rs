@@ -222,7 +222,8 @@ impl Pattern {
 
     /// First match at or after `from`.
     pub fn find(&self, subject: &[u8], from: usize) -> Found {
-        Walk { from, ..Walk::new(self, self.program(), subject) }.next_found().unwrap_or(Found::Miss)
+        let walk = Walk::new(self, self.program(), subject);
+        Walk { search: Search { from, ..walk.search }, ..walk }.next_found().unwrap_or(Found::Miss)
     }
 
     /// Is there a match?
@@ -237,7 +238,7 @@ impl Pattern {
 
     /// Spans of all groups of the first match at or after `from`.
     pub fn captures_at(&self, subject: &[u8], from: usize) -> Option<Vec<Option<Range<usize>>>> {
-        let search = Search { program: self.capturing(), subject, from, not_empty: false, spans: None, screen: None };
+        let mut search = Search { from, ..Search::new(self.capturing(), subject) };
         SCRATCH.with_borrow_mut(|scratch| match search.run(scratch, &mut STEPS.clone()) {
             Ending::Hit(..) => {
                 Some((0..=self.0.groups as usize).map(|group| scratch.group(group).map(|(start, end)| start..end)).collect())
@@ -277,12 +278,7 @@ impl Pattern {
 /// A search that goes on where the last match ended, all within one budget.
 struct Walk<'a> {
     pattern: &'a Pattern,
-    program: &'a Program,
-    subject: &'a [u8],
-    /// Where matches may begin.
-    spans: Option<&'a [(u32, u32, u32)]>,
-    from: usize,
-    not_empty: bool,
+    search: Search<'a>,
     steps: u64,
     /// Where steps are added up over several searches.
     spent: Option<&'a Cell<u64>>,
@@ -291,19 +287,24 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(pattern: &'a Pattern, program: &'a Program, subject: &'a [u8]) -> Walk<'a> {
-        Walk { pattern, program, subject, spans: None, from: 0, not_empty: false, steps: STEPS, spent: None, ended: false }
+        let search = Search { screen: pattern.screen(), ..Search::new(program, subject) };
+        Walk { pattern, search, steps: STEPS, spent: None, ended: false }
     }
 
     fn next(&mut self) -> Option<Ending> {
+        SCRATCH.with_borrow_mut(|scratch| self.next_with(scratch))
+    }
+
+    fn next_with(&mut self, scratch: &mut Scratch) -> Option<Ending> {
         if self.ended {
             return None;
         }
-        let ending = match &self.program.lone {
-            Some(octets) if self.spans.is_none() => self.lone(octets),
-            _ => self.search(),
+        let ending = match &self.search.program.lone {
+            Some(octets) if self.search.spans.is_none() => self.lone(octets),
+            _ => self.run(scratch),
         };
         match ending {
-            Ending::Hit(start, end) => (self.from, self.not_empty) = (end, start >= end),
+            Ending::Hit(start, end) => (self.search.from, self.search.not_empty) = (end, start >= end),
             Ending::Miss | Ending::OverBudget => self.ended = true,
         }
         Some(ending)
@@ -311,27 +312,25 @@ impl<'a> Walk<'a> {
 
     /// A pattern of one set needs no machine.
     fn lone(&self, octets: &octets::Octets) -> Ending {
-        let rest = self.subject.get(self.from..).unwrap_or(&[]);
-        let few: &[u8] = match &self.program.start {
+        let Search { program, subject, from, .. } = self.search;
+        let few: &[u8] = match &program.start {
             program::Start::Octets { few, .. } => few,
             _ => &[],
         };
-        machine::first_of(rest, octets, few).map_or(Ending::Miss, |at| Ending::Hit(self.from + at, self.from + at + 1))
+        let found = machine::first_of(subject.get(from..).unwrap_or(&[]), octets, few);
+        found.map_or(Ending::Miss, |at| Ending::Hit(from + at, from + at + 1))
     }
 
-    fn search(&mut self) -> Ending {
-        let screen = self.pattern.screen();
-        let search =
-            Search { program: self.program, subject: self.subject, from: self.from, not_empty: self.not_empty, spans: self.spans, screen };
+    fn run(&mut self, scratch: &mut Scratch) -> Ending {
         let before = self.steps;
-        let ending = SCRATCH.with_borrow_mut(|scratch| search.run(scratch, &mut self.steps));
+        let ending = self.search.run(scratch, &mut self.steps);
         let spent = before - self.steps;
         if spent > WORTH_NOTING {
             self.pattern.0.spent.fetch_add(spent, Relaxed);
             if let Some(sum) = self.spent {
                 sum.set(sum.get() + spent);
             }
-            self.pattern.0.searched.fetch_add(self.subject.len() as u64, Relaxed);
+            self.pattern.0.searched.fetch_add(self.search.subject.len() as u64, Relaxed);
         }
         ending
     }
@@ -346,13 +345,15 @@ impl<'a> Walk<'a> {
 
     fn count(&mut self, max: u32) -> Count {
         let mut count = Count::default();
-        while count.hits < max {
-            match self.next() {
-                Some(Ending::Hit(..)) => count.hits += 1,
-                Some(Ending::OverBudget) => count.over_budget = true,
-                Some(Ending::Miss) | None => break,
+        SCRATCH.with_borrow_mut(|scratch| {
+            while count.hits < max {
+                match self.next_with(scratch) {
+                    Some(Ending::Hit(..)) => count.hits += 1,
+                    Some(Ending::OverBudget) => count.over_budget = true,
+                    Some(Ending::Miss) | None => break,
+                }
             }
-        }
+        });
         count
     }
 }

@@ -12,10 +12,11 @@ pub struct Program {
     pub loops: Vec<SetLoop>,
     pub choices: Vec<Choice>,
     pub counted: Vec<Counted>,
-    pub text: Vec<u8>,
+    pub words: Vec<Word>,
     pub references: Vec<(Vec<u32>, Fold)>,
     /// Registers: two a group, then those of loops and look-arounds.
     pub registers: usize,
+    pub checkpoints: usize,
     pub start: Start,
     /// How a match may begin, where that is worth a look.
     pub opening: Option<Opening>,
@@ -73,16 +74,8 @@ pub enum Instruction {
     Match,
     Octet(u8),
     Set(u32),
-    /// Octets of `text`, as they are.
-    Text {
-        from: u32,
-        length: u32,
-    },
-    /// Octets of `text`, which is in lower case, in either ASCII case.
-    Caseless {
-        from: u32,
-        length: u32,
-    },
+    /// Up to eight octets.
+    Word(u32),
     Jump(u32),
     /// Try the next instruction, later `other`.
     Split {
@@ -92,13 +85,17 @@ pub enum Instruction {
     SplitLast {
         other: u32,
     },
-    /// As `Split`, but go to `other` at once unless the next octet is of the set.
+    /// As `Split`, but go to `other` at once unless the next octet is of the set `on`, and do not keep `other` unless it
+    /// is of the set `out`.
     SplitIf {
-        set: u32,
+        on: u32,
+        out: u32,
         other: u32,
     },
     Choose(u32),
     Loop(u32),
+    /// What comes hangs on this place alone, unless a group is read: if it failed from here, it fails again.
+    Checkpoint(u16),
     CountStart(u32),
     Count(u32),
     CountBody(u32),
@@ -174,8 +171,75 @@ pub struct SetLoop {
     pub follow_end: bool,
     /// What follows must stand at the beginning of a line.
     pub follow_line: bool,
-    /// The one octet that may follow.
-    pub follow_one: Option<u8>,
+    /// What is searched for to find where the loop may end.
+    pub probe: Option<Probe>,
+}
+
+/// Up to eight octets in a row, each in one case or in both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word {
+    octets: u64,
+    /// What is set in the octets there before they are compared: the bit that tells the cases apart.
+    fold: u64,
+    mask: u64,
+    pub length: usize,
+}
+
+impl Word {
+    /// Octets and whether they may stand in either case; letters that may, in lower case.
+    pub fn new(letters: &[(u8, bool)]) -> Word {
+        let put = |word: &dyn Fn(u8, bool) -> u8| {
+            let octets = std::array::from_fn(|at| letters.get(at).map_or(0, |(octet, either_case)| word(*octet, *either_case)));
+            u64::from_le_bytes(octets)
+        };
+        Word {
+            octets: put(&|octet, _| octet),
+            fold: put(&|_, either_case| u8::from(either_case) << 5),
+            mask: put(&|_, _| u8::MAX),
+            length: letters.len().min(8),
+        }
+    }
+
+    /// The octets, each with the other that may stand in its place.
+    pub fn letters(&self) -> impl Iterator<Item = (u8, u8)> {
+        let (octets, fold) = (self.octets.to_le_bytes(), self.fold.to_le_bytes());
+        octets.into_iter().zip(fold).map(|(octet, fold)| (octet, octet & !fold)).take(self.length)
+    }
+
+    /// Does the word stand there?
+    pub fn is_at(&self, subject: &[u8], at: usize) -> bool {
+        match subject.get(at..at + 8).and_then(|eight| eight.try_into().ok()) {
+            Some(eight) => self.is(u64::from_le_bytes(eight)),
+            None => self.is_near_end(subject.get(at..).unwrap_or(&[])),
+        }
+    }
+
+    fn is(&self, eight: u64) -> bool {
+        (eight | self.fold) & self.mask == self.octets
+    }
+
+    #[cold]
+    fn is_near_end(&self, rest: &[u8]) -> bool {
+        let octets = std::array::from_fn(|at| rest.get(at).copied().unwrap_or(0));
+        rest.len() >= self.length && self.is(u64::from_le_bytes(octets))
+    }
+}
+
+/// One of these octets must stand so far after a loop's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    pub octets: [u8; 3],
+    pub after: usize,
+}
+
+/// Up to three octets, the last repeated.
+pub fn few(octets: Octets) -> Option<[u8; 3]> {
+    match octets.iter().take(4).collect::<Vec<_>>()[..] {
+        [a] => Some([a, a, a]),
+        [a, b] => Some([a, b, b]),
+        [a, b, c] => Some([a, b, c]),
+        _ => None,
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,10 +269,14 @@ pub struct Choice {
 #[derive(Clone, Copy, Debug)]
 pub struct Counted {
     pub count: u32,
-    pub last: u32,
+    /// Where the last copy began, if copies may be empty.
+    pub last: Option<u32>,
     pub min: u32,
     pub max: u32,
     pub lazy: bool,
     pub body: u32,
     pub exit: u32,
+    /// Sets of octets that a copy may begin with, and that may follow the last; `None`: any, or nothing.
+    pub on: Option<u32>,
+    pub out: Option<u32>,
 }

@@ -58,7 +58,7 @@ impl Screen {
     /// Has it turned away too little for what it costs?
     pub fn is_useless(&self) -> bool {
         let asked = self.asked.load(Relaxed);
-        self.given_up.load(Relaxed) > GIVEN_UP || asked > TRIAL && self.passed.load(Relaxed) > asked / 8 * 7
+        self.given_up.load(Relaxed) > GIVEN_UP || asked > TRIAL && self.passed.load(Relaxed) > asked / 4
     }
 
     pub fn questions(&self) -> Questions<'_> {

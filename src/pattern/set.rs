@@ -1,6 +1,7 @@
 //! Patterns that are tried on the same texts: one pass over a text tells which of them are worth trying, and where.
 
 use super::gate::{Gate, GateHits};
+use super::machine::Search;
 use super::rows::Rows;
 use super::sieve::{Sieve, sieves};
 use super::usual::Usual;
@@ -176,6 +177,7 @@ impl PatternSet {
         let pattern = self.patterns.get(candidate.pattern as usize)?;
         let spans = candidate.spans.and_then(|(from, to)| candidates.hits.spans.get(from as usize..to as usize));
         let steps = if candidates.is_spent() { LITTLE } else { STEPS };
-        Some(Walk { spans, steps, spent: Some(&candidates.spent), ..Walk::new(pattern, pattern.program(), text) })
+        let walk = Walk::new(pattern, pattern.program(), text);
+        Some(Walk { search: Search { spans, ..walk.search }, steps, spent: Some(&candidates.spent), ..walk })
     }
 }

@@ -19,6 +19,9 @@ impl Thread<'_, '_> {
                 if self.run_end(set_loop, self.at, least) < least {
                     return false;
                 }
+                // Where runs are measured fast, all up to `most` is of the set; else it is looked at in time.
+                let most = if set_loop.scan == Scan::Table { most } else { self.run_end(set_loop, least, most) };
+                self.charge(most - least, true);
                 self.offer_more(pc, set_loop, least, most)
             }
             LoopKind::Greedy | LoopKind::Whole => {
@@ -41,14 +44,7 @@ impl Thread<'_, '_> {
         let there = &self.search.subject[at..most];
         let length = match set_loop.scan {
             Scan::All => None,
-            Scan::Until([a, b, c]) if b == c => {
-                if a == b {
-                    memchr::memchr(a, there)
-                } else {
-                    memchr::memchr2(a, b, there)
-                }
-            }
-            Scan::Until([a, b, c]) => memchr::memchr3(a, b, c, there),
+            Scan::Until(few) => first_of(few, there),
             Scan::Table => there.iter().position(|octet| !set_loop.set.contains(*octet)),
         };
         length.map_or(most, |length| at + length)
@@ -68,25 +64,39 @@ impl Thread<'_, '_> {
     /// Go on at the last place from `end` down to `least` where what follows is possible.
     fn settle(&mut self, pc: u32, set_loop: &SetLoop, end: usize, least: usize) -> bool {
         let subject = self.search.subject;
-        let place = match (&set_loop.follow, set_loop.follow_one) {
+        let fast = set_loop.probe.is_some() || set_loop.follow_line;
+        let place = match (&set_loop.follow, set_loop.probe) {
             (Some(_), _) if set_loop.follow_line => self.last_line(set_loop, end, least),
-            (None, _) => Some(end),
-            (Some(_), Some(octet)) => {
-                let most = (end + 1).min(subject.len());
-                subject.get(least..most).and_then(|there| memchr::memrchr(octet, there)).map(|found| least + found)
+            (None, _) => match self.search.program.code.get(pc as usize + 1) {
+                Some(Instruction::Reference(reference)) => self.last_echo(*reference, end, least),
+                _ => Some(end),
+            },
+            (Some(_), Some(Probe { octets, after })) => {
+                let there = subject.get(least + after..(end + after + 1).min(subject.len()));
+                there.and_then(|there| last_of(octets, there)).map(|found| least + found)
             }
             (Some(octets), None) => last_place(subject, octets, set_loop.follow_end, end, least),
         };
-        let Some(place) = place else {
-            self.charge(end - least, set_loop.follow_one.is_some() || set_loop.follow_line);
-            return false;
-        };
-        self.charge(end - place, set_loop.follow_one.is_some() || set_loop.follow_line);
+        self.charge(end - place.unwrap_or(least), fast);
+        let Some(place) = place else { return false };
         if place > least {
             self.push(Entry::Greedy { pc, at: place as u32, least: least as u32 });
         }
         (self.pc, self.at) = (pc + 1, place);
         true
+    }
+
+    /// The last place from `end` down to `least` where the text of a group may begin again.
+    fn last_echo(&mut self, reference: u32, end: usize, least: usize) -> Option<usize> {
+        let subject = self.search.subject;
+        let (start, to, fold) = self.referred(reference)?;
+        if start == to {
+            return Some(end);
+        }
+        let first = *subject.get(start)?;
+        let there = subject.get(least..(end + 1).min(subject.len()))?;
+        let other = fold.class(first).iter().find(|octet| *octet != first).unwrap_or(first);
+        memchr::memrchr2(first, other, there).map(|found| least + found)
     }
 
     /// The last beginning of a line from `end` down to `least` where what follows is possible.
@@ -115,21 +125,17 @@ impl Thread<'_, '_> {
 
     /// Go on at the first place from `at` up to `most` where what follows is possible; all before must be of the set.
     fn offer_more(&mut self, pc: u32, set_loop: &SetLoop, at: usize, most: usize) -> bool {
-        let mut place = at;
-        if set_loop.follow_line && set_loop.scan == Scan::All && at > 0 {
-            let feed = self.search.subject.get(at - 1..most).and_then(|there| memchr::memchr(b'\n', there));
-            place = feed.map_or(most, |feed| at + feed);
-            self.charge(place - at, true);
-        }
-        let from = place;
-        while !self.may_follow(set_loop, place) {
-            if place >= most || !set_loop.set.contains(self.search.subject[place]) {
-                self.charge(place - from, false);
-                return false;
+        let fast = set_loop.scan != Scan::Table && (set_loop.probe.is_some() || set_loop.follow_line);
+        let place = match set_loop.probe {
+            _ if fast && set_loop.follow_line => self.first_line(set_loop, at, most),
+            Some(Probe { octets, after }) if fast => {
+                let there = self.search.subject.get(at + after..(most + after + 1).min(self.search.subject.len()));
+                there.and_then(|there| first_of(octets, there)).map(|found| at + found)
             }
-            place += 1;
-        }
-        self.charge(place - from, false);
+            _ => self.first_place(set_loop, at, most),
+        };
+        self.charge(place.unwrap_or(most) - at, fast);
+        let Some(place) = place else { return false };
         if place < most {
             self.push(Entry::Lazy { pc, at: place as u32, most: most as u32 });
         }
@@ -137,11 +143,58 @@ impl Thread<'_, '_> {
         true
     }
 
+    fn first_place(&self, set_loop: &SetLoop, at: usize, most: usize) -> Option<usize> {
+        let subject = self.search.subject;
+        let open = set_loop.scan != Scan::Table;
+        let mut place = at;
+        while !self.may_follow(set_loop, place) {
+            if place >= most || !(open || set_loop.set.contains(subject[place])) {
+                return None;
+            }
+            place += 1;
+        }
+        Some(place)
+    }
+
+    /// The first beginning of a line from `at` up to `most` where what follows is possible.
+    fn first_line(&self, set_loop: &SetLoop, at: usize, most: usize) -> Option<usize> {
+        let subject = self.search.subject;
+        let mut from = at;
+        while from <= most {
+            let before = from.checked_sub(1);
+            let place = match before {
+                Some(before) => before + memchr::memchr(b'\n', subject.get(before..most)?)? + 1,
+                None => 0,
+            };
+            if self.may_follow(set_loop, place) {
+                return Some(place);
+            }
+            from = place + 1;
+        }
+        None
+    }
+
     pub(super) fn take_one(&mut self, pc: u32, at: usize, most: usize) -> bool {
         let Some(Instruction::Loop(number)) = self.search.program.code.get(pc as usize) else { return false };
         let set_loop = &self.search.program.loops[*number as usize];
         let inside = self.search.subject.get(at).is_some_and(|octet| set_loop.set.contains(*octet));
         inside && self.offer_more(pc, set_loop, at + 1, most)
+    }
+}
+
+fn first_of([a, b, c]: [u8; 3], there: &[u8]) -> Option<usize> {
+    match (a == b, b == c) {
+        (true, _) => memchr::memchr(a, there),
+        (false, true) => memchr::memchr2(a, b, there),
+        (false, false) => memchr::memchr3(a, b, c, there),
+    }
+}
+
+fn last_of([a, b, c]: [u8; 3], there: &[u8]) -> Option<usize> {
+    match (a == b, b == c) {
+        (true, _) => memchr::memrchr(a, there),
+        (false, true) => memchr::memrchr2(a, b, there),
+        (false, false) => memchr::memrchr3(a, b, c, there),
     }
 }
 

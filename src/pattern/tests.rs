@@ -12,7 +12,7 @@ fn spans_by(program: &Program, subject: &[u8]) -> Vec<(usize, usize)> {
     let mut spans = Vec::new();
     let (mut from, mut not_empty) = (0, false);
     loop {
-        let search = Search { program, subject, from, not_empty, spans: None, screen: None };
+        let mut search = Search { program, subject, from, not_empty, spans: None, screen: None };
         match search.run(&mut Scratch::default(), &mut STEPS.clone()) {
             Ending::Hit(start, end) => {
                 spans.push((start, end));

@@ -2,7 +2,7 @@
 
 use super::machine::{Attempt, Entry, Frame, Scratch, Search, UNSET, at_boundary};
 use super::program::*;
-use super::tree::Assertion;
+use super::tree::{Assertion, Fold};
 
 /// Entries of the stack of choices.
 const STACK: usize = 1 << 19;
@@ -14,46 +14,28 @@ pub struct Thread<'a, 's> {
     pub(super) at: usize,
     /// The call being run.
     frame: u32,
+    /// How often groups were read.
+    reads: u32,
     steps: &'s mut u64,
 }
 
 impl<'a, 's> Thread<'a, 's> {
     pub fn new(search: &'a Search<'a>, scratch: &'s mut Scratch, start: usize, steps: &'s mut u64) -> Thread<'a, 's> {
-        Thread { search, scratch, pc: 1, at: start, frame: UNSET, steps }
+        Thread { search, scratch, pc: 1, at: start, frame: UNSET, reads: 0, steps }
     }
 
-    pub fn run(&mut self, start: usize) -> Attempt {
-        let (subject, program) = (self.search.subject, self.search.program);
+    pub fn run(&mut self) -> Attempt {
+        let program = self.search.program;
         loop {
             let Some(instruction) = program.code.get(self.pc as usize) else { return Attempt::Never };
             self.pc += 1;
-            let goes_on = match *instruction {
-                Instruction::Octet(octet) => self.step(subject.get(self.at) == Some(&octet)),
-                Instruction::Set(set) => {
-                    let inside = subject.get(self.at).is_some_and(|octet| program.sets[set as usize].contains(*octet));
-                    self.step(inside)
-                }
-                Instruction::Text { from, length } => {
-                    let text = &program.text[from as usize..(from + length) as usize];
-                    let same = subject.get(self.at..self.at + text.len()) == Some(text);
-                    self.at += text.len();
-                    same
-                }
-                Instruction::Caseless { from, length } => {
-                    let text = &program.text[from as usize..(from + length) as usize];
-                    let same = subject.get(self.at..self.at + text.len()).is_some_and(|there| there.eq_ignore_ascii_case(text));
-                    self.at += text.len();
-                    same
-                }
-                Instruction::Match => {
-                    if !(self.search.not_empty && self.at <= self.search.from) {
-                        self.scratch.registers[1] = self.at as u32;
-                        return Attempt::Hit(self.at);
-                    }
-                    false
-                }
-                other => self.control(other, start),
-            };
+            if let Instruction::Match = instruction
+                && !(self.search.not_empty && self.at <= self.search.from)
+            {
+                self.scratch.registers[1] = self.at as u32;
+                return Attempt::Hit(self.at);
+            }
+            let goes_on = self.follow(*instruction);
             if goes_on {
                 continue;
             }
@@ -70,7 +52,9 @@ impl<'a, 's> Thread<'a, 's> {
     /// Octets looked at one by one, or many at a time, as steps.
     pub(super) fn charge(&mut self, octets: usize, many: bool) {
         let steps = octets as u64 / if many { 128 } else { 8 };
-        *self.steps = self.steps.saturating_sub(steps);
+        if steps > 0 {
+            *self.steps = self.steps.saturating_sub(steps);
+        }
     }
 
     fn step(&mut self, inside: bool) -> bool {
@@ -79,7 +63,6 @@ impl<'a, 's> Thread<'a, 's> {
     }
 
     pub(super) fn push(&mut self, entry: Entry) {
-        *self.steps = self.steps.saturating_sub(1);
         self.scratch.stack.push(entry);
     }
 
@@ -96,10 +79,22 @@ impl<'a, 's> Thread<'a, 's> {
         self.scratch.registers[register as usize]
     }
 
-    fn control(&mut self, instruction: Instruction, start: usize) -> bool {
-        *self.steps = self.steps.saturating_sub(1);
-        let program = self.search.program;
+    /// Does what one instruction says; `false`: it failed.
+    #[inline(always)]
+    fn follow(&mut self, instruction: Instruction) -> bool {
+        let (subject, program) = (self.search.subject, self.search.program);
         match instruction {
+            Instruction::Octet(octet) => return self.step(subject.get(self.at) == Some(&octet)),
+            Instruction::Set(set) => {
+                let inside = subject.get(self.at).is_some_and(|octet| program.sets[set as usize].contains(*octet));
+                return self.step(inside);
+            }
+            Instruction::Word(word) => {
+                let word = &program.words[word as usize];
+                let same = word.is_at(subject, self.at);
+                self.at += word.length;
+                return same;
+            }
             Instruction::Jump(to) => {
                 self.pc = to;
                 // Endless loops pass here: they too cost steps.
@@ -113,25 +108,36 @@ impl<'a, 's> Thread<'a, 's> {
                 self.branch(self.pc);
                 self.pc = other;
             }
-            Instruction::SplitIf { set, other } => {
-                if self.search.subject.get(self.at).is_some_and(|octet| program.sets[set as usize].contains(*octet)) {
-                    self.branch(other);
-                } else {
+            Instruction::SplitIf { on, out, other } => {
+                if !self.is_next(on) {
                     self.pc = other;
+                } else if self.is_next(out) {
+                    self.branch(other);
                 }
             }
             Instruction::Choose(choice) => return self.choose(choice),
+            Instruction::Checkpoint(number) => {
+                let at = self.at as u32;
+                if self.scratch.failed[usize::from(number)] == at {
+                    return false;
+                }
+                self.push(Entry::Checkpoint { number, at, reads: self.reads });
+            }
             Instruction::Loop(number) => return self.set_loop(&program.loops[number as usize]),
             Instruction::CountStart(counted) => {
                 let counted = program.counted[counted as usize];
                 self.assign(counted.count, 0);
-                self.assign(counted.last, UNSET);
+                if let Some(last) = counted.last {
+                    self.assign(last, UNSET);
+                }
             }
-            Instruction::Count(counted) => self.count(program.counted[counted as usize]),
+            Instruction::Count(counted) => return self.count(program.counted[counted as usize]),
             Instruction::CountBody(counted) => {
                 let counted = program.counted[counted as usize];
                 self.assign(counted.count, self.read(counted.count) + 1);
-                self.assign(counted.last, self.at as u32);
+                if let Some(last) = counted.last {
+                    self.assign(last, self.at as u32);
+                }
             }
             Instruction::Open { register } => self.assign(register, self.at as u32),
             Instruction::Close { group, register } => {
@@ -142,6 +148,7 @@ impl<'a, 's> Thread<'a, 's> {
             Instruction::Reference(reference) => return self.reference(reference),
             Instruction::Keep => self.assign(0, self.at as u32),
             Instruction::IfSet { reference, other } => {
+                self.reads += 1;
                 let (groups, _) = &program.references[reference as usize];
                 if !groups.iter().any(|group| self.read(2 * group + 1) != UNSET) {
                     self.pc = other;
@@ -162,10 +169,7 @@ impl<'a, 's> Thread<'a, 's> {
             Instruction::Call { to, group } => return self.call(to, group),
             Instruction::Return { group } => self.give_back(group),
             Instruction::Barrier(kind) => self.push(Entry::Barrier { kind, at: self.at as u32 }),
-            Instruction::Fail => return false,
-            Instruction::Match | Instruction::Octet(_) | Instruction::Set(_) | Instruction::Text { .. } | Instruction::Caseless { .. } => {
-                debug_assert!(start <= self.at)
-            }
+            Instruction::Fail | Instruction::Match => return false,
         }
         true
     }
@@ -188,20 +192,30 @@ impl<'a, 's> Thread<'a, 's> {
         true
     }
 
-    fn count(&mut self, counted: Counted) {
+    fn count(&mut self, counted: Counted) -> bool {
         let times = self.read(counted.count);
-        let idle = times > 0 && self.read(counted.last) == self.at as u32;
-        if idle || times >= counted.max {
-            self.pc = counted.exit;
-        } else if times < counted.min {
-            self.pc = counted.body;
-        } else if counted.lazy {
-            self.branch(counted.body);
-            self.pc = counted.exit;
-        } else {
-            self.branch(counted.exit);
-            self.pc = counted.body;
+        let idle = times > 0 && counted.last.is_some_and(|last| self.read(last) == self.at as u32);
+        let more = times < counted.max && !idle && counted.on.is_none_or(|on| self.is_next(on));
+        let enough = times >= counted.min || idle;
+        match (more, enough && counted.out.is_none_or(|out| self.is_next(out))) {
+            (false, false) => return false,
+            (false, true) => self.pc = counted.exit,
+            (true, false) => self.pc = counted.body,
+            (true, true) if counted.lazy => {
+                self.branch(counted.body);
+                self.pc = counted.exit;
+            }
+            (true, true) => {
+                self.branch(counted.exit);
+                self.pc = counted.body;
+            }
         }
+        true
+    }
+
+    /// Is there a next octet, and is it of this set?
+    fn is_next(&self, set: u32) -> bool {
+        self.search.subject.get(self.at).is_some_and(|octet| self.search.program.sets[set as usize].contains(*octet))
     }
 
     fn holds(&self, assertion: Assertion) -> bool {
@@ -219,16 +233,21 @@ impl<'a, 's> Thread<'a, 's> {
     }
 
     fn reference(&mut self, reference: u32) -> bool {
-        let (groups, fold) = &self.search.program.references[reference as usize];
-        let set = groups.iter().find(|group| self.read(2 * **group + 1) != UNSET);
-        let Some(group) = set else { return false };
-        let (start, end) = (self.read(2 * group) as usize, self.read(2 * group + 1) as usize);
+        let Some((start, end, fold)) = self.referred(reference) else { return false };
         let subject = self.search.subject;
         let (Some(then), Some(now)) = (subject.get(start..end), subject.get(self.at..self.at + (end - start))) else { return false };
         self.charge(then.len(), false);
         let same = then == now || then.iter().zip(now).all(|(a, b)| fold.same(*a, *b));
         self.at += then.len();
         same
+    }
+
+    /// The span of the group referred to that is set, and how its letters are compared.
+    pub(super) fn referred(&mut self, reference: u32) -> Option<(usize, usize, Fold)> {
+        self.reads += 1;
+        let (groups, fold) = &self.search.program.references[reference as usize];
+        let group = groups.iter().find(|group| self.read(2 * **group + 1) != UNSET)?;
+        Some((self.read(2 * group) as usize, self.read(2 * group + 1) as usize, *fold))
     }
 
     // Bodies that are judged alone: look-arounds, atomic groups.
@@ -286,7 +305,8 @@ impl<'a, 's> Thread<'a, 's> {
                 | Entry::Lazy { .. }
                 | Entry::Choice { .. }
                 | Entry::Behind { .. }
-                | Entry::Barrier { .. },
+                | Entry::Barrier { .. }
+                | Entry::Checkpoint { .. },
             )
             | None => {}
         }
@@ -351,6 +371,11 @@ impl<'a, 's> Thread<'a, 's> {
                         && self.step_back(at, length, *most)
                     {
                         return None;
+                    }
+                }
+                Some(Entry::Checkpoint { number, at, reads }) => {
+                    if reads == self.reads {
+                        self.scratch.failed[usize::from(number)] = at;
                     }
                 }
                 Some(Entry::Barrier { kind: Barrier::Commit, .. }) => return Some(Attempt::Never),
