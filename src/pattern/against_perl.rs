@@ -129,6 +129,12 @@ fn random_pattern(dice: &mut Dice, depth: usize) -> String {
         "[a-",
         "\\t",
         "|",
+        "abc",
+        "(?i:bca)",
+        "\\nab",
+        "[^b]*?",
+        "(?s:.{0,40}?)",
+        "[^\\n]{0,9}",
     ];
     const SHELLS: &[(&str, &str)] = &[
         ("(", ")"),
