@@ -70,6 +70,12 @@ impl HeaderQuery {
         }
     }
 
+    /// It asks for a field, all of it, as it is.
+    pub(super) fn is_plain(&self) -> bool {
+        let changed = self.raw | self.first | self.last | self.host | self.ip;
+        self.source == ValueSource::Field && !changed && !self.reads_addresses()
+    }
+
     /// It asks for what stands in addresses, not for the field.
     pub(super) fn reads_addresses(&self) -> bool {
         self.addr || self.display_name

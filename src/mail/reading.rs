@@ -93,6 +93,14 @@ impl<'m> Reading<'m> {
         if query.source == ValueSource::Field && self.headers.lacks(&query.name) {
             return None;
         }
+        if query.is_plain() {
+            // Most rules ask for a field as it is, which most messages have once or not at all.
+            let mut fields = self.headers.cooked(&query.name);
+            let first = fields.next()?;
+            if fields.next().is_none() {
+                return Some(Cow::Borrowed(first));
+            }
+        }
         let mut values = self.header_values(query);
         if values.len() < 2 {
             return values.pop();

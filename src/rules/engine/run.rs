@@ -55,6 +55,8 @@ pub struct Run<'r, 'm> {
     /// Rules that wait for answers.
     pending: Vec<Pending>,
     asked_early: bool,
+    /// Questions to the network will be answered.
+    network: bool,
     pub(super) expired: bool,
     /// Values of named groups by rule, until the class has run.
     pub(super) captured: Vec<(u32, Arc<str>, Vec<u8>)>,
@@ -91,6 +93,7 @@ impl<'r, 'm> Run<'r, 'm> {
             next: 0,
             pending: Vec::new(),
             asked_early: false,
+            network: circumstances.set.network && dns::is_available(options),
             expired: false,
             captured: Vec::new(),
             scratch: Candidates::default(),
@@ -302,7 +305,7 @@ impl<'r, 'm> Run<'r, 'm> {
             rule: &rule.name,
             kind,
             flags: &rule.flags,
-            network: self.circumstances.set.network && dns::is_available(self.options),
+            network: self.network,
             bayes: self.circumstances.set.bayes,
             now: self.circumstances.now,
         }

@@ -77,10 +77,13 @@ impl TemplateRow {
         })
     }
 
-    /// Whether the pattern can match a text at all, given the values of its tags: each tag needs one of its values there.
-    pub fn may_match(&self, values: &[Vec<Vec<u8>>], text: &[u8]) -> bool {
-        let holds = |values: &Vec<Vec<u8>>| values.iter().any(|value| occurs(value, text));
-        self.inside_negation || values.iter().all(holds) && self.hull.as_ref().is_none_or(|hull| !matches!(hull.find(text, 0), Found::Miss))
+    /// Tells of texts whether the pattern can match there at all, given the values of its tags: each tag needs one of its
+    /// values there.
+    pub fn may_match<'t>(&'t self, values: &'t [Vec<Vec<u8>>]) -> impl Fn(&[u8]) -> bool + 't {
+        let needles: Vec<Vec<Needle<'t>>> =
+            values.iter().map(|values| values.iter().filter_map(|value| Needle::new(value)).collect()).collect();
+        let hull = |text: &[u8]| self.hull.as_ref().is_none_or(|hull| !matches!(hull.find(text, 0), Found::Miss));
+        move |text| self.inside_negation || needles.iter().all(|tag| tag.iter().any(|needle| needle.occurs(text))) && hull(text)
     }
 
     /// The pattern for one message; `None` where a tag has no value (the rule does not run) or the text is no pattern.
@@ -121,15 +124,34 @@ fn quote(value: &[u8], text: &mut String) {
     }
 }
 
-/// Whether a value occurs, with letters of either case and any octets above ASCII taken for equal: never misses a match.
-fn occurs(value: &[u8], text: &[u8]) -> bool {
-    let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b) || (a >= 0x80 && b >= 0x80);
-    let Some((first, rest)) = value.split_first() else { return false };
-    let goes_on = |at: usize| text.get(at + 1..at + value.len()).is_some_and(|tail| tail.iter().zip(rest).all(|(a, b)| same(*a, *b)));
-    if first.is_ascii() {
-        memchr::memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), text).any(goes_on)
-    } else {
-        (0..text.len()).any(|at| !text[at].is_ascii() && goes_on(at))
+/// A value that texts are looked through for.
+struct Needle<'v> {
+    value: &'v [u8],
+    /// The place of an octet that texts have seldom: in an address its `@`.
+    anchor: usize,
+    octet: u8,
+}
+
+impl<'v> Needle<'v> {
+    /// `None`: the value is empty.
+    fn new(value: &'v [u8]) -> Option<Needle<'v>> {
+        let rare = |octet: &u8| octet.is_ascii_punctuation() && !b"./-".contains(octet);
+        let anchor = value.iter().position(rare).unwrap_or(0);
+        value.get(anchor).map(|octet| Needle { value, anchor, octet: *octet })
+    }
+
+    /// With letters of either case and any octets above ASCII taken for equal: never misses a match.
+    fn occurs(&self, text: &[u8]) -> bool {
+        let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b) || (a >= 0x80 && b >= 0x80);
+        let stands_around = |at: usize| {
+            let there = at.checked_sub(self.anchor).and_then(|from| text.get(from..from + self.value.len()));
+            there.is_some_and(|there| there.iter().zip(self.value).all(|(a, b)| same(*a, *b)))
+        };
+        if self.octet.is_ascii() {
+            memchr::memchr2_iter(self.octet.to_ascii_lowercase(), self.octet.to_ascii_uppercase(), text).any(stands_around)
+        } else {
+            (0..text.len()).any(|at| !text[at].is_ascii() && stands_around(at))
+        }
     }
 }
 
@@ -239,16 +261,20 @@ mod tests {
         let row = |text: &str| TemplateRow::new(0, View::Uri, text);
         let values = [vec![b"a@b.example".to_vec()]];
         let links = row("m|^https?://x/.{2,9}#%{TO}|i");
-        assert!(links.may_match(&values, b"http://x/abc#A@b.example"));
-        assert!(!links.may_match(&values, b"mailto:a@b.example"));
-        assert!(!links.may_match(&values, b"http://x/abc#c@b.example"));
+        let may_match = links.may_match(&values);
+        assert!(may_match(b"http://x/abc#A@b.example"));
+        assert!(!may_match(b"mailto:a@b.example"));
+        assert!(!may_match(b"http://x/abc#c@b.example"));
         assert!(row("/(?>x%{TO}+)y/").hull.is_none());
     }
 
     #[test]
     fn a_value_occurs_in_either_case() {
+        let occurs = |value: &[u8], text: &[u8]| Needle::new(value).is_some_and(|needle| needle.occurs(text));
         assert!(occurs(b"A@b.Example", b"mailto:a@B.example?x"));
         assert!(!occurs(b"a@b.example", b"mailto:a@b.exampl"));
+        assert!(!occurs(b"a@b.example", b"@b.example"));
+        assert!(occurs("\u{e9}x".as_bytes(), b"a\xc3\xa8X"));
         assert!(!occurs(b"", b"x"));
     }
 }

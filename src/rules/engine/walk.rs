@@ -317,7 +317,8 @@ fn run_template(run: &mut Run<'_, '_>, template: &TemplateRow) {
         View::Full => vec![reading.full()],
         View::MimeHeader | View::Eval | View::Meta => Vec::new(),
     };
-    let likely: Vec<(usize, &[u8])> = texts.iter().copied().enumerate().filter(|(_, text)| template.may_match(&values, text)).collect();
+    let may_match = template.may_match(&values);
+    let likely: Vec<(usize, &[u8])> = texts.iter().copied().enumerate().filter(|(_, text)| may_match(text)).collect();
     let filled = if likely.is_empty() { None } else { template.fill(&values) };
     if let Some(pattern) = filled {
         let row = Row::new(template.rule, rule, &pattern, negated, None);

@@ -41,10 +41,10 @@ struct Words<'t> {
     text: Counted<'t>,
 }
 
-type Counted<'t> = HashMap<&'t str, usize, foldhash::fast::RandomState>;
+type Counted<'t> = HashMap<&'t [u8], usize, foldhash::fast::RandomState>;
 
 /// Stands for an image in a text without words; no word holds it.
-const IMAGE: &str = "\n";
+const IMAGE: &[u8] = b"\n";
 
 fn alternatives(context: &Context<'_, '_>) -> Alternatives {
     *context.memo.alternatives.get_or_init(|| {
@@ -104,12 +104,15 @@ fn add_words<'t>(words: &mut Words<'t>, view: &'t PartView<'_>, kind: &str) {
 fn count_words<'t>(counts: &mut Counted<'t>, text: &'t str, wide: bool) {
     static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\w").expect("a constant pattern"));
     counts.reserve((text.len() / 16).min(1024));
-    let splits = |c: char| if wide { c.is_whitespace() || c == '\u{B}' } else { c.is_ascii() && is_space(c as u8) };
-    for word in text.split(splits).filter(|word| !word.is_empty()) {
-        let is_word = word.bytes().any(super::perl::is_word) || (wide && !word.is_ascii() && WORD.is_match(word));
-        if is_word {
-            *counts.entry(word).or_default() += 1;
-        }
+    let has_letter = |word: &[u8]| word.iter().any(|octet| super::perl::is_word(*octet));
+    let mut count = |word: &'t [u8]| *counts.entry(word).or_default() += 1;
+    if wide && !text.is_ascii() {
+        let words = text.split(|c: char| c.is_whitespace() || c == '\u{B}');
+        words
+            .filter(|word| has_letter(word.as_bytes()) || (!word.is_ascii() && WORD.is_match(word)))
+            .for_each(|word| count(word.as_bytes()));
+    } else {
+        text.as_bytes().split(|octet| is_space(*octet)).filter(|word| has_letter(word)).for_each(count);
     }
 }
 

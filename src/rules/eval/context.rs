@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
+/// As many as functions of the stock rules ask for.
+const QUERIES_A_MESSAGE: usize = 28;
+
 thread_local! {
     /// Queries that functions ask for, taken apart once.
     static QUERIES: RefCell<HashMap<&'static str, Option<Rc<HeaderQuery>>, foldhash::fast::RandomState>> = RefCell::default();
@@ -75,7 +78,11 @@ impl<'m> Context<'_, 'm> {
             }
             _ => Arc::clone(&ABSENT),
         };
-        self.memo.headers.borrow_mut().insert(query, Arc::clone(&found));
+        let mut headers = self.memo.headers.borrow_mut();
+        if headers.is_empty() {
+            headers.reserve(QUERIES_A_MESSAGE);
+        }
+        headers.insert(query, Arc::clone(&found));
         found
     }
 

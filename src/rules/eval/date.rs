@@ -90,7 +90,7 @@ pub fn parse(date: &[u8]) -> Option<i64> {
 
 type Day = (u64, usize, u64);
 /// Day, month and year as written.
-type Written<'t> = (&'t [u8], &'t [u8], &'t [u8]);
+type Written<'t> = (&'t [u8], usize, &'t [u8]);
 
 /// `2 Aug 2002 `
 fn day_first<'t>(text: &mut Text<'t>, digits: RangeInclusive<usize>) -> Option<Written<'t>> {
@@ -116,7 +116,6 @@ fn take_date(text: &mut Vec<u8>) -> Option<Day> {
     let ((day, month, year), whole) = leftmost(text, |text| day_first(text, 4..=4))
         .or_else(|| leftmost(text, month_first))
         .or_else(|| leftmost(text, |text| day_first(text, 2..=3)))?;
-    let month = MONTHS.iter().position(|known| month.eq_ignore_ascii_case(known.as_bytes()))? + 1;
     // RFC 5322 §4.3: two digits below 50 are of this century, others and three digits of the last.
     let year = match (year.len(), value(year).unwrap_or(0)) {
         (4, year) => year,
@@ -124,7 +123,7 @@ fn take_date(text: &mut Vec<u8>) -> Option<Day> {
         (_, year) => year + 1900,
     };
     let day = value(day).unwrap_or(u64::MAX);
-    text.splice(whole, [b' ']);
+    text.drain(whole.start + 1..whole.end);
     Some((day, month, year))
 }
 
@@ -158,10 +157,11 @@ impl<'t> Text<'t> {
         Some(digits)
     }
 
-    fn month(&mut self) -> Option<&'t [u8]> {
+    /// Its number, from 1.
+    fn month(&mut self) -> Option<usize> {
         let (name, rest) = self.0.split_at_checked(3)?;
         self.0 = rest;
-        MONTHS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())).then_some(name)
+        MONTHS.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes())).map(|at| at + 1)
     }
 }
 
@@ -175,7 +175,7 @@ fn take_time(text: &mut Vec<u8>) -> (u32, u32, u32) {
         Some([hour, minute, second].map(|digits| value(digits).map_or(0, |number| number as u32)))
     };
     let Some(([hour, minute, second], whole)) = leftmost(text, clock) else { return (0, 0, 0) };
-    text.splice(whole, [b' ']);
+    text.drain(whole.start + 1..whole.end);
     (hour.min(23), minute.min(59), second.min(59))
 }
 

@@ -55,10 +55,10 @@ fn is_freemail(context: &Context<'_, '_>, address: &str) -> bool {
     !welcome
 }
 
-/// The first octet tells most globs from a domain.
+/// The text before its first sign tells most globs from a domain.
 fn begins_alike(glob: &str, domain: &str) -> bool {
-    let first = glob.bytes().next();
-    matches!(first, Some(b'*' | b'?')) || first == domain.bytes().next()
+    let differs = glob.bytes().zip(domain.bytes()).find(|(octet, other)| octet != other);
+    differs.is_none_or(|(octet, _)| matches!(octet, b'*' | b'?'))
 }
 
 /// As a glob of addresses, except that `*` stays within one label.
@@ -250,6 +250,19 @@ fn is_bulk(context: &Context<'_, '_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_glob_is_told_from_a_domain_by_what_stands_before_its_first_sign() {
+        for (glob, domain, alike) in [
+            ("mail.*", "mail.example", true),
+            ("mail.*", "mail", true),
+            ("mail.*", "main.example", false),
+            ("ma?l.example", "maul.example", true),
+            ("*.example.org", "x.example.org", true),
+        ] {
+            assert_eq!(begins_alike(glob, domain), alike, "{glob} {domain}");
+        }
+    }
 
     #[test]
     fn a_star_of_a_provider_stays_within_a_label() {

@@ -38,6 +38,10 @@ pub(super) fn rule_pattern(text: &str) -> Option<Pattern> {
 pub(super) fn number(text: &str) -> f64 {
     let text = text.trim_start();
     let bytes = text.as_bytes();
+    // Nearly all are a few digits.
+    if bytes.len() < 10 && bytes.iter().all(u8::is_ascii_digit) {
+        return f64::from(bytes.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')));
+    }
     let mut end = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
     let mut dot = false;
     while let Some(&octet) = bytes.get(end) {
@@ -99,9 +103,9 @@ pub(super) fn squeeze(text: &[u8]) -> Vec<u8> {
 
 /// How many octets are of a kind; many at a time.
 pub(super) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
-    // A sum of one octet does not overflow within 255 octets.
+    // A sum of one octet does not overflow within 192 octets, which are whole registers.
     let of = |some: &[u8]| some.iter().fold(0u8, |sum, octet| sum.wrapping_add(u8::from(is(*octet))));
-    text.chunks(255).map(|some| usize::from(of(some))).sum()
+    text.chunks(192).map(|some| usize::from(of(some))).sum()
 }
 
 pub(super) fn trim(text: &[u8]) -> &[u8] {
