@@ -1,15 +1,19 @@
 //! Options of rule files as loaded: what views, `eval` functions and the engine read of them.
 
 use crate::mail::ViewOptions;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
+
+/// Keys come from rule files: no sender chooses what collides.
+type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+type HashSet<K> = std::collections::HashSet<K, foldhash::fast::RandomState>;
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub view: ViewOptions,
     /// Plugins that are loaded, without `Mail::SpamAssassin::Plugin::`.
-    pub plugins: HashSet<String>,
+    pub plugins: std::collections::HashSet<String>,
     /// Lists of addresses or subjects by their present name: `welcomelist_from`, `blocklist_to`, `welcomelist_subject`,
     /// `welcomelist_bounce_relays` … (`whitelist_from` and kin are other spellings of these).
     pub lists: HashMap<String, AddressList>,

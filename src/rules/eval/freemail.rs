@@ -37,7 +37,7 @@ fn is_freemail(context: &Context<'_, '_>, address: &str) -> bool {
     let domain = host_of(address);
     if address.is_empty()
         || !(freemail.domains.contains(domain)
-            || freemail.wildcards.iter().any(|glob| begins_alike(glob, domain) && label_glob_covers(glob, domain)))
+            || freemail.wildcards.iter().any(|glob| is_like(glob, domain) && label_glob_covers(glob, domain)))
     {
         return false;
     }
@@ -55,10 +55,13 @@ fn is_freemail(context: &Context<'_, '_>, address: &str) -> bool {
     !welcome
 }
 
-/// The text before its first sign tells most globs from a domain.
-fn begins_alike(glob: &str, domain: &str) -> bool {
-    let differs = glob.bytes().zip(domain.bytes()).find(|(octet, other)| octet != other);
-    differs.is_none_or(|(octet, _)| matches!(octet, b'*' | b'?'))
+/// The text before its first sign and behind its last one tells most globs from a domain.
+fn is_like(glob: &str, domain: &str) -> bool {
+    is_like_up_to_a_sign(glob.bytes().zip(domain.bytes())) && is_like_up_to_a_sign(glob.bytes().rev().zip(domain.bytes().rev()))
+}
+
+fn is_like_up_to_a_sign(mut octets: impl Iterator<Item = (u8, u8)>) -> bool {
+    octets.find(|(octet, other)| octet != other).is_none_or(|(octet, _)| matches!(octet, b'*' | b'?'))
 }
 
 /// As a glob of addresses, except that `*` stays within one label.
@@ -252,15 +255,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_glob_is_told_from_a_domain_by_what_stands_before_its_first_sign() {
+    fn a_glob_is_told_from_a_domain_by_what_stands_around_its_signs() {
         for (glob, domain, alike) in [
             ("mail.*", "mail.example", true),
             ("mail.*", "mail", true),
             ("mail.*", "main.example", false),
             ("ma?l.example", "maul.example", true),
             ("*.example.org", "x.example.org", true),
+            ("*.example.org", "x.example.net", false),
+            ("m*.example", "m.example", true),
         ] {
-            assert_eq!(begins_alike(glob, domain), alike, "{glob} {domain}");
+            assert_eq!(is_like(glob, domain), alike, "{glob} {domain}");
         }
     }
 
