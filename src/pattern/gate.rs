@@ -2,6 +2,7 @@
 //! literals are found by vector instructions (aho-corasick's Teddy); of many, those would stop at nearly every place.
 
 use super::literals::{LINES, Need};
+use super::usual::Usual;
 use aho_corasick::Span;
 use aho_corasick::packed::Searcher;
 use std::collections::BTreeMap;
@@ -75,7 +76,7 @@ const WIDEST: u32 = u32::MAX;
 const LOOK_BACK: usize = 4096;
 
 impl Gate {
-    pub fn new(needs: &[Option<Need>]) -> Gate {
+    pub fn new(needs: &[Option<Need>], usual: &Usual) -> Gate {
         let mut by_text: BTreeMap<&[u8], Vec<User>> = BTreeMap::new();
         for (pattern, need) in needs.iter().enumerate() {
             for literal in need.iter().flat_map(|need| &need.literals) {
@@ -106,7 +107,7 @@ impl Gate {
         let mut gate = Gate { filter: vec![0; slots], times, shift, ..Gate::default() };
         let mut placed: Vec<(usize, Window, Entry)> = Vec::with_capacity(by_text.len());
         for (text, users) in by_text {
-            let at = rarest_window(text);
+            let at = rarest_window(text, usual);
             let slot = slot(&text[at..], shift);
             gate.filter[slot] |= text.get(at + 3).map_or(u8::MAX, |fourth| 1 << (fourth & 7));
             placed.push((slot, window(text, at), gate.entry(text, at, users)));
@@ -261,7 +262,7 @@ fn slot(text: &[u8], shift: u32) -> usize {
 }
 
 /// Where in a literal the four octets stand that mail holds least often.
-fn rarest_window(text: &[u8]) -> usize {
-    let rarity = |at: &usize| (super::frequency::bits(&text[*at..*at + 4]) * 16.0) as u32;
+fn rarest_window(text: &[u8], usual: &Usual) -> usize {
+    let rarity = |at: &usize| (usual.bits(&text[*at..*at + 4]) * 16.0) as u32;
     (0..=text.len().saturating_sub(4)).filter(|at| at + 4 <= text.len()).max_by_key(rarity).unwrap_or(0)
 }

@@ -97,7 +97,7 @@ impl PatternSet {
         let on_empty =
             always.iter().copied().filter(|number| patterns.get(*number as usize).is_some_and(|pattern| pattern.is_match(b""))).collect();
         PatternSet {
-            gate: Gate::new(&needs),
+            gate: Gate::new(&needs, usual),
             rows: Rows::new(&chained.iter().map(|(number, chain)| (*number, chain)).collect::<Vec<_>>()),
             patterns,
             always,
