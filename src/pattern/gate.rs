@@ -69,6 +69,8 @@ struct User {
 }
 
 const PADDING: usize = 8;
+/// Places that are looked at before those that passed are compared.
+const BLOCK: usize = 256;
 /// Literals that are few.
 const FEW: usize = 32;
 const WIDEST: u32 = u32::MAX;
@@ -170,15 +172,22 @@ impl Gate {
         hits.lower = lower;
     }
 
-    /// Four places at a time: the padding stands for what follows the last.
+    /// Places that pass are gathered first, without a branch for each.
     fn scan_for_many(&self, lower: &[u8], spans: &mut Vec<(u32, u32, u32)>) {
-        for (block, eight) in lower.windows(8).step_by(4).enumerate() {
-            let eight = eight.try_into().map_or(0, u64::from_le_bytes);
-            let words: [u32; 4] = std::array::from_fn(|place| (eight >> (8 * place)) as u32);
-            if words.iter().fold(0, |any, word| any | self.passes(*word)) & 1 == 1 {
-                for (place, word) in words.into_iter().enumerate().filter(|(_, word)| self.passes(*word) & 1 == 1) {
-                    self.compare(lower, block * 4 + place, word, spans);
+        let mut passed = [0u8; 256];
+        for (block, places) in lower.chunks(BLOCK).enumerate() {
+            let from = block * BLOCK;
+            let seen = lower.get(from..lower.len().min(from + BLOCK + 4)).unwrap_or(places);
+            let mut count = 0usize;
+            for (four, eight) in seen.windows(8).step_by(4).enumerate() {
+                let eight = eight.try_into().map_or(0, u64::from_le_bytes);
+                for place in 0..4 {
+                    passed[count & 255] = (four * 4 + place) as u8;
+                    count += usize::from(self.passes((eight >> (8 * place)) as u32) & 1);
                 }
+            }
+            for place in passed.iter().take(count) {
+                self.compare(lower, from + usize::from(*place), spans);
             }
         }
     }
@@ -198,7 +207,8 @@ impl Gate {
         }
     }
 
-    fn compare(&self, lower: &[u8], at: usize, word: u32, spans: &mut Vec<(u32, u32, u32)>) {
+    fn compare(&self, lower: &[u8], at: usize, spans: &mut Vec<(u32, u32, u32)>) {
+        let word = lower.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_le_bytes);
         let slot = hash(word & 0xFF_FFFF, self.shift);
         let range = self.buckets[slot] as usize..self.buckets[slot + 1] as usize;
         for window in self.windows[range].iter().filter(|window| window.word == word & window.mask) {

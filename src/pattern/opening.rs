@@ -22,8 +22,8 @@ pub struct Opening {
     classes: Box<[u8; 256]>,
     /// Where a state's row stands, with the octet's class added, its next state; states are offsets of rows.
     moves: Vec<u16>,
-    /// Octets that begin a match.
-    first: Box<[bool; 256]>,
+    /// Of each class of first octets a bit for each class of second ones (those beyond 64 share bits) that may follow.
+    pairs: Vec<u64>,
 }
 
 const REFUSED: u16 = 0;
@@ -51,11 +51,8 @@ impl Opening {
             }
             moves.extend(next.into_iter().map(|then| closure.of(then).map_or(PASSED, |state| rows.state(state))));
         }
-        let mut first = Box::new([false; 256]);
-        for (first, class) in first.iter_mut().zip(classes.iter()) {
-            *first = *moves.get(usize::from(START) + usize::from(*class))? != REFUSED;
-        }
-        first.contains(&false).then_some(Opening { classes, moves, first })
+        let pairs: Vec<u64> = (0..width).map(|first| pairs_of(&moves, width, first)).collect();
+        pairs.contains(&0).then_some(Opening { classes, moves, pairs })
     }
 
     /// May a match begin where this text does?
@@ -73,13 +70,33 @@ impl Opening {
     /// The first place from `at` to `last` where a match may begin.
     pub fn next(&self, subject: &[u8], at: usize, last: usize) -> Option<usize> {
         let mut at = at;
-        let within = subject.get(..last.saturating_add(1).min(subject.len()))?;
         loop {
-            at += within.get(at..)?.iter().position(|octet| self.first[usize::from(*octet)])?;
-            if self.holds(&subject[at..]) {
-                return Some(at);
+            let there = subject.get(at..last.saturating_add(2).min(subject.len()))?;
+            let of = |octet: &u8| self.classes[usize::from(*octet)];
+            let mut class = of(there.first()?);
+            let found = there.iter().skip(1).position(|octet| {
+                let first = std::mem::replace(&mut class, of(octet));
+                self.pairs[usize::from(first)] >> (class & 63) & 1 == 1
+            });
+            // The last octet has none after it.
+            let place = at + found.unwrap_or(there.len() - 1);
+            if place <= last && self.holds(&subject[place..]) {
+                return Some(place);
             }
-            at += 1;
+            found?;
+            at = place + 1;
+        }
+    }
+}
+
+/// The classes of octets that may follow one of this class.
+fn pairs_of(moves: &[u16], width: usize, first: usize) -> u64 {
+    match moves.get(usize::from(START) + first).copied() {
+        None | Some(REFUSED) => 0,
+        Some(PASSED) => u64::MAX,
+        Some(state) => {
+            let follows = |second: &usize| moves.get(usize::from(state) + second).is_some_and(|next| *next != REFUSED);
+            (0..width).filter(follows).fold(0, |bits, second| bits | 1 << (second & 63))
         }
     }
 }
