@@ -2,8 +2,10 @@
 
 use super::charset;
 use super::fields::{is_space, trim, unix_lines};
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::memmem::Finder;
+use memchr::{memchr, memchr3};
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// How well the input kept to its encoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -265,8 +267,20 @@ fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
 
 /// The first `=?`.
 fn word_mark(text: &[u8]) -> Option<usize> {
-    memchr_iter(b'=', text).find(|at| text.get(at + 1) == Some(&b'?'))
+    static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"=?"));
+    MARK.find(text)
 }
+
+/// Octets of the name of a charset, and of its language.
+static OF_CHARSET: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        table[octet] = (octet as u8).is_ascii_alphanumeric() || matches!(octet as u8, b'*' | b'_' | b'-');
+        octet += 1;
+    }
+    table
+};
 
 struct Word<'a> {
     charset: &'a [u8],
@@ -278,7 +292,7 @@ struct Word<'a> {
 /// `=?charset?B|Q?text?=` at the start of `text`.
 fn word(text: &[u8]) -> Option<Word<'_>> {
     let rest = text.strip_prefix(b"=?")?;
-    let name = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'*' | b'_' | b'-')).count();
+    let name = rest.iter().take_while(|b| OF_CHARSET[usize::from(**b)]).count();
     if name == 0 || rest.get(name) != Some(&b'?') || rest.get(name + 2) != Some(&b'?') {
         return None;
     }
@@ -340,7 +354,7 @@ fn decode_words(text: &[u8]) -> Vec<u8> {
         }
         at += match found {
             Some(word) => {
-                run.extend_from_slice(&word_octets(&word));
+                add_octets(&mut run, &word);
                 word.len
             }
             None => {
@@ -366,19 +380,19 @@ fn close_run(out: &mut Vec<u8>, run: &mut Vec<u8>, charset: &[u8]) {
     }
 }
 
-fn word_octets(word: &Word<'_>) -> Vec<u8> {
+fn add_octets(run: &mut Vec<u8>, word: &Word<'_>) {
     if word.base64 {
-        return base64(word.text).bytes;
+        return run.extend_from_slice(&base64(word.text).bytes);
     }
-    if memchr2(b'_', b'=', word.text).is_none() && memchr(b'\n', word.text).is_none() {
-        return word.text.to_vec();
+    if memchr3(b'_', b'=', b'\n', word.text).is_none() {
+        return run.extend_from_slice(word.text);
     }
     // RFC 2047 §4.2: "_" is octet 20 whatever the charset; written out, since a blank may not vanish at a line end.
     let mut text = Vec::with_capacity(word.text.len() + 8);
     for &b in word.text {
         if b == b'_' { text.extend_from_slice(b"=20") } else { text.push(b) }
     }
-    quoted_printable(&text).bytes
+    run.extend_from_slice(&quoted_printable(&text).bytes);
 }
 
 /// A part's body by its Content-Transfer-Encoding (lower case, compared exactly); `None` where it stands as it is.

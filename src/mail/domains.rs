@@ -98,8 +98,12 @@ impl DomainTables {
         if host.bytes().any(|b| b.is_ascii_whitespace() || b == 0x0B) {
             return false;
         }
-        let Some((_, tld)) = host.rsplit_once('.') else { return false };
-        if tld.bytes().any(|b| b.is_ascii_uppercase()) { self.is_tld(&tld.to_ascii_lowercase()) } else { self.is_tld(tld) }
+        let tld = top_label(host);
+        tld.is_some_and(
+            |tld| {
+                if tld.bytes().any(|b| b.is_ascii_uppercase()) { self.is_tld(&tld.to_ascii_lowercase()) } else { self.is_tld(tld) }
+            },
+        )
     }
 
     /// `(host, domain)` of a link (uri_to_domain); an address is its own domain.
@@ -113,12 +117,17 @@ impl DomainTables {
         if is_ip_address(&host) {
             return Some((host.clone(), host));
         }
-        if !is_host_name(&host) || !self.is_valid(&host) {
+        if !is_host_name(&host) || !top_label(&host).is_some_and(|tld| self.is_tld(tld)) {
             return None;
         }
         let domain = self.registered(&host).to_owned();
         Some((host, domain))
     }
+}
+
+/// What stands behind the last dot.
+fn top_label(host: &str) -> Option<&str> {
+    memrchr(b'.', host.as_bytes()).and_then(|dot| host.get(dot + 1..))
 }
 
 /// The host part of a link, as loosely as uri_to_domain cuts it out.

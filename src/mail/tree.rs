@@ -156,12 +156,12 @@ fn begins_with_text(body: &[u8], boundary: Option<&[u8]>) -> bool {
 const RUN: usize = 20;
 
 /// Whether more blank lines may follow each other: there are none where no `RUN` line ends stand in white space alone.
-/// Such a stretch is at least as long, so that one octet in as many is looked at, and its neighbours.
+/// Such a stretch is at least as long, so that one octet in as many is looked at.
 fn holds_blank_lines(body: &[u8]) -> bool {
     let is_space = |b: &&u8| fields::is_space(**b);
     let mut at = RUN - 1;
     while let Some(octet) = body.get(at) {
-        if fields::is_space(*octet) && (fields::is_space(body[at - 1]) || body.get(at + 1).is_some_and(|b| fields::is_space(*b))) {
+        if fields::is_space(*octet) {
             let start = at - body[..at].iter().rev().take_while(is_space).count();
             let end = at + body[at..].iter().take_while(is_space).count();
             if end - start >= RUN && memchr::memchr_iter(b'\n', &body[start..end]).count() >= RUN {
@@ -177,9 +177,9 @@ fn holds_blank_lines(body: &[u8]) -> bool {
 /// A body's lines with LF, and runs of more than 20 blank lines cut to 20; `None` where nothing changes.
 fn mend(body: &[u8], crlf: bool) -> Option<Vec<u8>> {
     if !holds_blank_lines(body) {
-        return match fields::unix_lines(body) {
-            Cow::Owned(mended) if crlf => Some(mended),
-            Cow::Owned(_) | Cow::Borrowed(_) => None,
+        return match crlf.then(|| fields::unix_lines(body)) {
+            Some(Cow::Owned(mended)) => Some(mended),
+            Some(Cow::Borrowed(_)) | None => None,
         };
     }
     let mut out = Vec::with_capacity(body.len());

@@ -169,19 +169,49 @@ pub const ELEMENTS: &[Element] = &[
 
 const COUNT: usize = ELEMENTS.len();
 
-/// By letter: the first row whose name begins with it or a later one.
-static FIRST: [u8; 27] = {
-    let mut first = [0; 27];
-    let mut letter = 0;
-    while letter < 27 {
-        let mut at = 0;
-        while at < COUNT && (ELEMENTS[at].name.as_bytes()[0] - b'a') < letter {
-            at += 1;
-        }
-        first[letter as usize] = at as u8;
-        letter += 1;
+/// Octets of a name that make its key.
+const KEY: usize = 8;
+
+const fn key(name: &[u8]) -> u64 {
+    let (mut key, mut at) = (0, 0);
+    while at < name.len() && at < KEY {
+        key = key << 8 | name[at].to_ascii_lowercase() as u64;
+        at += 1;
     }
-    first
+    key
+}
+
+const SLOTS: usize = 256;
+const NO_ROW: u8 = u8::MAX;
+
+/// Rows by the hash of their key, or else in the next slot that is free.
+static ROWS: [u8; SLOTS] = {
+    let mut rows = [NO_ROW; SLOTS];
+    let mut row = 0;
+    while row < COUNT {
+        let mut slot = slot_of(key(ELEMENTS[row].name.as_bytes()));
+        while rows[slot] != NO_ROW {
+            slot = (slot + 1) % SLOTS;
+        }
+        rows[slot] = row as u8;
+        row += 1;
+    }
+    rows
+};
+
+/// Fibonacci hashing.
+const fn slot_of(key: u64) -> usize {
+    (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize
+}
+
+static KEYS: [u64; COUNT] = {
+    let mut keys = [0; COUNT];
+    let mut at = 0;
+    while at < COUNT {
+        keys[at] = key(ELEMENTS[at].name.as_bytes());
+        at += 1;
+    }
+    keys
 };
 
 /// The row of a name that is in the table.
@@ -195,10 +225,17 @@ pub const fn row_of(name: &str) -> usize {
 
 /// The row of a name of any case.
 pub fn find(name: &str) -> Option<(usize, &'static Element)> {
-    let letter = usize::from(name.as_bytes().first()?.to_ascii_lowercase().checked_sub(b'a')?);
-    let (from, to) = (usize::from(*FIRST.get(letter)?), usize::from(*FIRST.get(letter + 1)?));
-    let at = from + ELEMENTS.get(from..to)?.iter().position(|element| element.name.eq_ignore_ascii_case(name))?;
-    ELEMENTS.get(at).map(|element| (at, element))
+    let key = key(name.as_bytes());
+    let mut slot = slot_of(key);
+    loop {
+        let row = usize::from(ROWS[slot]);
+        if *KEYS.get(row)? == key {
+            let is_it =
+                |element: &&Element| element.name.len() == name.len() && (name.len() <= KEY || element.name.eq_ignore_ascii_case(name));
+            return ELEMENTS.get(row).filter(is_it).map(|element| (row, element));
+        }
+        slot = (slot + 1) % SLOTS;
+    }
 }
 
 /// A name in the namespaces that word processors write (`o:p`, `st1:place`).
@@ -217,6 +254,7 @@ mod tests {
     #[test]
     fn elements_are_in_order() {
         assert!(ELEMENTS.is_sorted_by_key(|element| element.name));
+        assert!(KEYS.iter().enumerate().all(|(row, key)| !KEYS[..row].contains(key)));
         assert_eq!(find("TITLE").map(|(_, element)| element.name), Some("title"));
         assert!(find("titles").is_none() && find("titl").is_none() && find("").is_none());
         assert!(find("title\0").is_none() && find("0").is_none() && find("a23456789012345678").is_none() && find("blockquotf").is_none());

@@ -192,11 +192,12 @@ impl Style {
         while let Some(text) = rest {
             let end = memchr::memchr(b';', text.as_bytes());
             rest = end.and_then(|at| text.get(at + 1..));
-            let declaration = text.get(..end.unwrap_or(text.len())).unwrap_or("").trim_start();
             // No other property is read.
-            if !matches!(declaration.as_bytes().first(), Some(b'b' | b'B' | b'c' | b'C' | b'd' | b'v')) {
+            let first = text.bytes().find(|b| !matches!(b, b' ' | b'\t'..=b'\r'));
+            if !first.is_some_and(|b| matches!(b, b'b' | b'B' | b'c' | b'C' | b'd' | b'v') || !b.is_ascii()) {
                 continue;
             }
+            let declaration = text.get(..end.unwrap_or(text.len())).unwrap_or("").trim_start();
             if let Some(rest) = strip_prefix_ignoring_case(declaration, "background-color:") {
                 if let Some(value) = value_of(rest) {
                     read_colour(value, &mut self.background, &mut clear_ground);
