@@ -108,7 +108,11 @@ impl DomainTables {
 
     /// `(host, domain)` of a link (uri_to_domain); an address is its own domain.
     pub fn of_link(&self, link: &[u8]) -> Option<(String, String)> {
-        let host = host_of(link)?;
+        self.of_host(host_of(link)?)
+    }
+
+    /// The same by the host part of a link.
+    pub fn of_host(&self, host: &[u8]) -> Option<(String, String)> {
         // Escapes that need not be escapes: the decoded form of the link is seen as well.
         if holds_printable_escape(host) {
             return None;
@@ -131,7 +135,7 @@ fn top_label(host: &str) -> Option<&str> {
 }
 
 /// The host part of a link, as loosely as uri_to_domain cuts it out.
-fn host_of(link: &[u8]) -> Option<&[u8]> {
+pub fn host_of(link: &[u8]) -> Option<&[u8]> {
     let begins = |word: &[u8]| link.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
     if [&b"javascript:"[..], b"cid:", b"file:"].iter().any(|scheme| begins(scheme)) {
         return None;

@@ -2,8 +2,35 @@
 
 use std::cell::Cell;
 
+/// Classes of octets within a tag, by bit.
+pub mod class {
+    pub const SPACE: u8 = 1;
+    pub const GT: u8 = 2;
+    pub const EQUALS: u8 = 4;
+}
+
+static CLASSES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut octet = b'\t';
+    while octet <= b'\r' {
+        table[octet as usize] = class::SPACE;
+        octet += 1;
+    }
+    table[b' ' as usize] = class::SPACE;
+    table[b'>' as usize] = class::GT;
+    table[b'=' as usize] = class::EQUALS;
+    table
+};
+
+/// Whether an octet is of one of these classes.
+#[inline]
+pub fn is(b: u8, classes: u8) -> bool {
+    CLASSES[usize::from(b)] & classes != 0
+}
+
+#[inline]
 pub fn is_space(b: u8) -> bool {
-    matches!(b, b' ' | b'\t'..=b'\r')
+    is(b, class::SPACE)
 }
 
 pub fn is_name_first(b: u8) -> bool {
@@ -119,7 +146,7 @@ pub fn doctype(source: Source<'_>, s: usize) -> Result<usize, Option<usize>> {
                     }
                 }
             }
-            _ => source.skip(s + 1, |b| !is_space(b) && b != b'>'),
+            _ => source.skip(s + 1, |b| !is(b, class::SPACE | class::GT)),
         };
         if s >= end {
             return Err(None);

@@ -3,7 +3,7 @@
 //! The oddities are the point: what is a tag here decides which text and which links rules see. Source is scanned to
 //! and fro a bounded number of times: whatever was searched for once and not found is not searched for again.
 
-use super::source::{Source, doctype, is_name, is_name_first, is_space, section_end, skip_until_gt};
+use super::source::{Source, class, doctype, is, is_name, is_name_first, is_space, section_end, skip_until_gt};
 use std::cell::Cell;
 
 /// An attribute as written.
@@ -335,13 +335,13 @@ impl Tokenizer {
     fn start_tag<'t>(&mut self, source: Source<'t>, begin: usize, attributes: &mut Vec<Attribute<'t>>, sink: &mut impl Sink) -> Step {
         attributes.clear();
         let end = source.end();
-        let not_space_gt = |b: u8| !is_space(b) && b != b'>';
+        let not_space_gt = |b: u8| !is(b, class::SPACE | class::GT);
         let name_end = source.skip(begin + 2, not_space_gt);
         let tag = source.slice(begin + 1, name_end);
         let mut s = source.skip(name_end, is_space);
         while s < end && not_space_gt(source.at(s)) {
             let name_begin = s;
-            s = source.skip(s + 1, |b| !is_space(b) && b != b'>' && b != b'=');
+            s = source.skip(s + 1, |b| !is(b, class::SPACE | class::GT | class::EQUALS));
             let name = source.slice(name_begin, s);
             s = source.skip(s, is_space);
             if s >= end {
@@ -388,7 +388,7 @@ impl Tokenizer {
     }
 
     fn end_tag(&mut self, source: Source<'_>, begin: usize, sink: &mut impl Sink) -> Step {
-        let name_end = source.skip(begin + 2, |b| !is_space(b) && b != b'>');
+        let name_end = source.skip(begin + 2, |b| !is(b, class::SPACE | class::GT));
         let close = skip_until_gt(source, name_end);
         if close >= source.end() {
             return Step::Unfinished;

@@ -6,7 +6,7 @@ mod redirect;
 mod text;
 
 use super::ViewOptions;
-use super::domains::DomainTables;
+use super::domains::{DomainTables, host_of};
 use super::html::{HtmlFacts, Text, target_limit};
 use crate::base::limits;
 use distinct::{Distinct, Numbered};
@@ -101,12 +101,14 @@ struct Collector<'o> {
     redirects: redirect::Redirects<'o>,
     list: LinkList,
     by_raw: Numbered,
+    /// The last host as written, and what the tables say of it.
+    last: (Vec<u8>, Option<(String, String)>),
 }
 
 impl<'o> Collector<'o> {
     fn new(options: &'o ViewOptions) -> Self {
         let redirects = redirect::Redirects::new(&options.redirectors);
-        Collector { tables: &options.domains, redirects, list: LinkList::default(), by_raw: Numbered::default() }
+        Collector { tables: &options.domains, redirects, list: LinkList::default(), by_raw: Numbered::default(), last: (Vec::new(), None) }
     }
 
     /// Adds a link or adds to it; its index, unless nothing of it can be used. `needs_domain`: a link without a valid
@@ -132,8 +134,8 @@ impl<'o> Collector<'o> {
         for mut form in forms {
             self.list.truncated |= target_limit(&mut form);
             let octets = form.into_octets();
-            if let Some((host, domain)) = self.tables.of_link(&octets) {
-                add_new(&mut hosts, (host, domain));
+            if let Some(known) = host_of(&octets).and_then(|host| self.host(host)) {
+                add_new(&mut hosts, known);
             }
             cleaned.push(octets);
         }
@@ -158,6 +160,14 @@ impl<'o> Collector<'o> {
         }
         kinds.iter().for_each(|kind| add_new(&mut link.kinds, *kind));
         Some(at)
+    }
+
+    /// A host with its registered domain; links of a message mostly lead to the host of the one before.
+    fn host(&mut self, host: &[u8]) -> Option<(String, String)> {
+        if self.last.0 != host {
+            self.last = (host.to_vec(), self.tables.of_host(host));
+        }
+        self.last.1.clone()
     }
 
     fn finish(mut self) -> LinkList {
