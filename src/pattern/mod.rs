@@ -64,6 +64,8 @@ struct Inner {
     source: Vec<u8>,
     tree: tree::Node,
     groups: u32,
+    /// Steps of one search.
+    steps: u64,
     names: Vec<(Box<str>, u32)>,
     group_names: Vec<Option<Arc<str>>>,
     program: OnceLock<Program>,
@@ -141,6 +143,11 @@ impl Pattern {
 
     /// An expression without delimiters; flags may stand in front as `(?is)`, as in `source()`.
     pub fn from_expression(expression: &[u8]) -> Result<Pattern, PatternError> {
+        Pattern::bounded(expression, STEPS)
+    }
+
+    /// The same; a search gives up after so many steps.
+    pub fn bounded(expression: &[u8], steps: u64) -> Result<Pattern, PatternError> {
         let parsed = parse::parse(expression, Flags::RULE)?;
         let mut group_names = vec![None; parsed.groups as usize + 1];
         for (name, number) in &parsed.names {
@@ -150,6 +157,7 @@ impl Pattern {
             source: expression.to_vec(),
             tree: parsed.tree,
             groups: parsed.groups,
+            steps,
             names: parsed.names,
             group_names,
             program: OnceLock::new(),
@@ -239,7 +247,7 @@ impl Pattern {
     /// Spans of all groups of the first match at or after `from`.
     pub fn captures_at(&self, subject: &[u8], from: usize) -> Option<Vec<Option<Range<usize>>>> {
         let mut search = Search { from, ..Search::new(self.capturing(), subject) };
-        SCRATCH.with_borrow_mut(|scratch| match search.run(scratch, &mut STEPS.clone()) {
+        SCRATCH.with_borrow_mut(|scratch| match search.run(scratch, &mut self.0.steps.clone()) {
             Ending::Hit(..) => {
                 Some((0..=self.0.groups as usize).map(|group| scratch.group(group).map(|(start, end)| start..end)).collect())
             }
@@ -288,7 +296,7 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(pattern: &'a Pattern, program: &'a Program, subject: &'a [u8]) -> Walk<'a> {
         let search = Search { screen: pattern.screen(), ..Search::new(program, subject) };
-        Walk { pattern, search, steps: STEPS, spent: None, ended: false }
+        Walk { pattern, search, steps: pattern.0.steps, spent: None, ended: false }
     }
 
     fn next(&mut self) -> Option<Ending> {

@@ -12,7 +12,7 @@ fn spans_by(program: &Program, subject: &[u8]) -> Vec<(usize, usize)> {
     let mut spans = Vec::new();
     let (mut from, mut not_empty) = (0, false);
     loop {
-        let mut search = Search { program, subject, from, not_empty, spans: None, screen: None };
+        let mut search = Search { from, not_empty, ..Search::new(program, subject) };
         match search.run(&mut Scratch::default(), &mut STEPS.clone()) {
             Ending::Hit(start, end) => {
                 spans.push((start, end));
@@ -348,6 +348,59 @@ fn an_opening_and_a_screen_turn_away_no_beginning_of_a_match() {
         }
     }
     assert!(hits > 1000 && turned_away > 10_000 && refused > 10_000, "{hits} {turned_away} {refused}");
+}
+
+/// The same program without what it knows of that which follows loops.
+fn unaware(program: &Program) -> Program {
+    let mut plain = program.clone();
+    for (at, instruction) in plain.code.iter_mut().enumerate() {
+        match *instruction {
+            program::Instruction::Checkpoint(_) => *instruction = program::Instruction::Jump(at as u32 + 1),
+            program::Instruction::SplitIf { other, .. } => *instruction = program::Instruction::Split { other },
+            _ => {}
+        }
+    }
+    for set_loop in &mut plain.loops {
+        (set_loop.follow, set_loop.follow_end, set_loop.follow_line, set_loop.probe) = (None, true, false, None);
+    }
+    plain.counted.iter_mut().for_each(|counted| (counted.on, counted.out) = (None, None));
+    Program { opening: None, ..plain }
+}
+
+#[test]
+fn what_a_loop_knows_of_that_which_follows_changes_no_match() {
+    let rules = [
+        r#"/<a\s[^>]{0,99}\bhref=.?(x:[^>" ]{2,9}[^>" :])[^>]{0,99}>(?:[^<]{0,24}<(?!\/a)[^>]{1,24}>){0,99}\s{0,9}(?!\1)x[^\w<]{1,3}/i"#,
+        r"/\nTo: (?:[^\n<]{0,9}<)?([^\n\s>]+)>?\n+(?:[^\n]{1,20}\n+)*Subject: [^\n]{0,20}\1[>,:\s\n]/is",
+        r"/(?:,[^,]{1,9}){5}/",
+        r"/(?:[ab]{1,3},?){2,60}?c/",
+        r"/^one:.*?^two:[^\n]*?(?i:end)/ms",
+        r"/\w+?(?:\s\w+)*\s?needle\d*(?:st|nd)/",
+        r"/(?:a|bc){9,}(?:\w\s){0,70}x\b/",
+        r"/\S*?Ab[^z]{0,7}(?:\.\w+)+\.?$/m",
+    ];
+    let (mut dice, mut hits, mut steps) = (Dice::new(5), 0, [0; 2]);
+    for rule in rules {
+        let pattern = Pattern::from_rule(rule).unwrap();
+        let plain = unaware(pattern.program());
+        for _ in 0..400 {
+            let mut subject = Vec::new();
+            for _ in 0..=dice.below(3) {
+                subject.extend_from_slice([&b" "[..], b"\n", b"a,b,", b"needle Ab.", b"\nTo: x\nSubject: x"][dice.below(5)]);
+                let made = text(pattern.tree(), &mut dice);
+                subject.extend(&made[..made.len() - dice.below(2) * dice.below(made.len())]);
+            }
+            let aware = spans_by(pattern.program(), &subject);
+            assert_eq!(aware, spans_by(&plain, &subject), "{rule} on {}", subject.escape_ascii());
+            hits += aware.len();
+            for (sum, program) in steps.iter_mut().zip([pattern.program(), &plain]) {
+                let mut left = STEPS;
+                Search::new(program, &subject).run(&mut Scratch::default(), &mut left);
+                *sum += STEPS - left;
+            }
+        }
+    }
+    assert!(hits > 1000 && steps[0] * 4 < steps[1] * 3, "{hits} hits, steps {steps:?}");
 }
 
 #[test]

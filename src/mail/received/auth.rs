@@ -1,6 +1,6 @@
 //! Traces of a login in a Received line.
 
-use super::forms::{Mark, Marks, Shape};
+use super::shape::{Mark, Marks, Shape};
 
 /// How a trace is told: the texts a line must hold (none: the empty one), the shape, and what the method is called.
 struct Trace {

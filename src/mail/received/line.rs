@@ -1,6 +1,7 @@
 //! One Received line to a relay: what every server writes alike, then the form that fits.
 
-use super::forms::{self, Beginning, Draft, EXIM_PIECES, FROM, Family, Form, GENERAL, Mark, Meaning, OPEN_FROM, Shape, UPPER_FROM};
+use super::forms::{self, Draft, EXIM_PIECES, FROM, Family, Form, GENERAL, Meaning, OPEN_FROM, UPPER_FROM};
+use super::shape::{Beginning, Mark, Shape};
 use super::{Relay, auth, clean_sender, finish};
 use crate::mail::fields::{is_space, trim};
 use crate::mail::text::next_odd;

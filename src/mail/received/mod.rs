@@ -3,6 +3,7 @@
 mod auth;
 mod forms;
 mod line;
+mod shape;
 
 use super::{ViewOptions, ip};
 use crate::base::NetSet;
