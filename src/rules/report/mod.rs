@@ -90,8 +90,8 @@ impl<'r> Rendering<'r, '_> {
     fn hits_in_order(&self) -> Vec<&'r Hit> {
         let mut hits: Vec<&Hit> = self.findings.hits.iter().collect();
         hits.sort_by_cached_key(|hit| {
-            let rule = self.set.get(&hit.rule);
-            (rule.map_or(i32::MAX, |rule| rule.priority), rule.map_or(u8::MAX, |rule| summary::turn(&rule.test)))
+            let turn = self.set.get(&hit.rule).map_or(u8::MAX, |rule| summary::turn(&rule.test));
+            (self.set.stage(&hit.rule).unwrap_or(i32::MAX), turn)
         });
         hits.into_iter().flat_map(|hit| std::iter::repeat_n(hit, hit.count.max(1) as usize)).collect()
     }
