@@ -69,7 +69,7 @@ struct User {
 }
 
 const PADDING: usize = 8;
-/// Places that are looked at before those that passed are compared.
+/// Places that are looked at before those that passed are compared: as many as an octet counts.
 const BLOCK: usize = 256;
 /// Literals that are few.
 const FEW: usize = 32;
@@ -174,7 +174,7 @@ impl Gate {
 
     /// Places that pass are gathered first, without a branch for each.
     fn scan_for_many(&self, lower: &[u8], spans: &mut Vec<(u32, u32, u32)>) {
-        let mut passed = [0u8; 256];
+        let mut passed = [0u8; BLOCK];
         for (block, places) in lower.chunks(BLOCK).enumerate() {
             let from = block * BLOCK;
             let seen = lower.get(from..lower.len().min(from + BLOCK + 4)).unwrap_or(places);
@@ -182,7 +182,7 @@ impl Gate {
             for (four, eight) in seen.windows(8).step_by(4).enumerate() {
                 let eight = eight.try_into().map_or(0, u64::from_le_bytes);
                 for place in 0..4 {
-                    passed[count & 255] = (four * 4 + place) as u8;
+                    passed[count & (BLOCK - 1)] = (four * 4 + place) as u8;
                     count += usize::from(self.passes((eight >> (8 * place)) as u32) & 1);
                 }
             }

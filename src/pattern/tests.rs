@@ -404,6 +404,16 @@ fn what_a_loop_knows_of_that_which_follows_changes_no_match() {
 }
 
 #[test]
+fn a_repeat_that_never_fails_leaves_a_bounded_number_of_choices() {
+    let pattern = Pattern::from_rule(r"/(?:(((((\w))))))*\1\2\3\4\5$/").unwrap();
+    let mut scratch = Scratch::default();
+    let ending = Search::new(pattern.program(), &b"x".repeat(4_000_000)).run(&mut scratch, &mut STEPS.clone());
+    assert_eq!(ending, Ending::OverBudget);
+    // It grows by doubling.
+    assert!(scratch.stack.capacity() <= 1 << 20, "{}", scratch.stack.capacity());
+}
+
+#[test]
 fn a_line_is_matched_from_its_beginning_however_far_the_literal_stands() {
     let set = PatternSet::new([Pattern::from_rule("/^.*<a href=\"x/m").unwrap()], &Usual::default());
     let mut candidates = Candidates::default();

@@ -16,12 +16,14 @@ pub struct Thread<'a, 's> {
     frame: u32,
     /// How often groups were read.
     reads: u32,
+    /// Choices that were open after the last failure.
+    height: usize,
     steps: &'s mut u64,
 }
 
 impl<'a, 's> Thread<'a, 's> {
     pub fn new(search: &'a Search<'a>, scratch: &'s mut Scratch, start: usize, steps: &'s mut u64) -> Thread<'a, 's> {
-        Thread { search, scratch, pc: 1, at: start, frame: UNSET, reads: 0, steps }
+        Thread { search, scratch, pc: 1, at: start, frame: UNSET, reads: 0, height: 0, steps }
     }
 
     pub fn run(&mut self) -> Attempt {
@@ -39,14 +41,21 @@ impl<'a, 's> Thread<'a, 's> {
             if goes_on {
                 continue;
             }
-            if *self.steps == 0 || self.scratch.stack.len() > STACK {
+            if self.is_spent() {
                 return Attempt::OverBudget;
             }
-            *self.steps -= 1;
+            // A step for the failure, and one for each choice that was left open on the way to it.
+            let opened = self.scratch.stack.len().saturating_sub(self.height);
+            *self.steps = self.steps.saturating_sub(1 + opened as u64);
             if let Some(ending) = self.backtrack() {
                 return ending;
             }
+            self.height = self.scratch.stack.len();
         }
+    }
+
+    fn is_spent(&self) -> bool {
+        *self.steps == 0 || self.scratch.stack.len() > STACK
     }
 
     /// Octets looked at one by one, or many at a time, as steps.
@@ -98,7 +107,7 @@ impl<'a, 's> Thread<'a, 's> {
             Instruction::Jump(to) => {
                 self.pc = to;
                 // Endless loops pass here: they too cost steps.
-                if *self.steps == 0 {
+                if self.is_spent() {
                     return false;
                 }
                 *self.steps -= 1;
