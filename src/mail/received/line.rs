@@ -1,7 +1,7 @@
 //! One Received line to a relay: what every server writes alike, then the form that fits.
 
 use super::forms::{self, Draft, EXIM_PIECES, FROM, Family, Form, GENERAL, Meaning, OPEN_FROM, UPPER_FROM};
-use super::shape::{Beginning, Mark, Shape};
+use super::shape::{Beginning, Mark, Shape, text};
 use super::{Relay, auth, clean_sender, finish};
 use crate::mail::fields::{is_space, trim};
 use crate::mail::text::next_odd;
@@ -34,10 +34,6 @@ static GREETING: Mark = Mark::new("LO ");
 static LOCAL: Shape = Shape::new(r"\bwith local for\b");
 static SENDER: Shape = Shape::new(r"(?i:return-path:? |envelope-(?:sender|from)[ =])(?P<word>\S+)\b");
 static BRACKETED: Shape = Shape::new(r"\[<ip>\]");
-
-fn text(octets: &[u8]) -> String {
-    String::from_utf8_lossy(octets).into_owned()
-}
 
 /// `value`: the cooked field.
 pub fn parse(value: &[u8]) -> Parsed<Relay> {
